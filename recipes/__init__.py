@@ -1,0 +1,1 @@
+"""Recipes: one page of values for each model, and the one story that runs them."""

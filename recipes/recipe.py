@@ -1,0 +1,32 @@
+"""What a recipe is: values, and nothing that runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from zoo.frontends import LogMel, Raw
+from zoo.pipeline import Waveforms
+from zoo.training import Plan
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model, from its front ends to the files that are exported of it."""
+
+    name: str
+    paper: str
+    front_ends: dict[str, Raw | LogMel]  # what --front-end chooses from; the first is the default
+    backbone: Callable  # (input_shape, num_classes, sample_rate_hz) -> Keras model
+    seam: str  # the backbone's layer where sound has become columns over time
+    hop_columns: int  # that one call of the microcontroller's front end gives
+    waveforms: Waveforms
+    train: Plan
+    quick_epochs: int  # of --quick
+    variants: dict[str, tuple]  # exported variant -> the compression steps that make it
+
+    def quick(self):
+        """The same recipe with each stage cut down to minutes: a few epochs, two crops a clip."""
+        return replace(
+            self,
+            train=replace(self.train, epochs=self.quick_epochs),
+            waveforms=replace(self.waveforms, eval_crops=2),
+        )

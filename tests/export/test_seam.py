@@ -1,0 +1,156 @@
+from collections import Counter
+
+from zoo.backend import keras
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from zoo.errors import ZooError
+from zoo.export import flatbuffer, seam
+from zoo.export.interpreter import TFLM, LiteRT, quantise
+
+STRIDE_SAMPLES = 200
+
+
+def pair_of(files, runner):
+    return seam.MicroPair(runner(files["frontend"]), runner(files["body"]), STRIDE_SAMPLES)
+
+
+def reference(model):
+    return LiteRT(model, "reference")
+
+
+def constants(model):
+    """How often each constant occurs, with its quantisation."""
+    root = schema.ModelT.InitFromPackedBuf(model)
+    held = [(t, root.buffers[t.buffer].data) for t in root.subgraphs[0].tensors]
+    return Counter(
+        (t.type, bytes(data), np.asarray(t.quantization and t.quantization.scale, np.float32).tobytes())
+        for t, data in held
+        if data is not None
+    )
+
+
+def test_geometry_is_the_one_counted_by_hand_and_by_keras(net):
+    stride_samples, field_samples = seam.column_geometry(net.front)
+    assert (stride_samples, field_samples) == (200, 213)  # 2 * 2 * 50; 9 + 4 * 2 + 49 * 4
+    for columns in (1, 5):
+        enough = stride_samples * (columns - 1) + field_samples
+        assert seam.hop_model(net.front, enough).output_shape[1] == columns
+    assert seam.hop_model(net.front, enough - 1).output_shape[1] == columns - 1
+
+
+def test_geometry_refuses_padding_and_unknown_layers():
+    inputs = keras.Input((100, 1, 1))
+    padded = keras.Model(inputs, keras.layers.Conv2D(2, (3, 1), padding="same", name="padded")(inputs))
+    with pytest.raises(ZooError, match="padded: padding 'same'"):
+        seam.column_geometry(padded)
+    with pytest.raises(ZooError, match="grown: UpSampling2D before the seam"):
+        seam.column_geometry(keras.Model(inputs, keras.layers.UpSampling2D(name="grown")(inputs)))
+
+
+def test_hop_model_computes_the_columns_of_the_whole_and_leaves_the_front_alone(net, sounds):
+    output = net.front.layers[-1].output  # would be ambiguous had the layers been called again
+    hop_columns = seam.hop_model(net.front, 613).predict(sounds[:, 400:1013], verbose=0)
+    # The same float32 products; only their order may differ with the length.
+    np.testing.assert_allclose(hop_columns, net.front.predict(sounds, verbose=0)[:, 2:5], atol=1e-5)
+    assert net.front.layers[-1].output is output
+
+
+def test_hop_by_hop_columns_equal_those_of_the_whole_window(net, files, sounds):
+    body = reference(files["body"])
+    whole = flatbuffer.append_quantize(files["front_int16x8"], body.input.scale, body.input.zero_point)
+    columns = reference(whole).run_raw(quantise(sounds, 1 / 32768, 0, np.int16))
+    assert len(np.unique(columns)) > 100  # they say something
+    np.testing.assert_array_equal(pair_of(files, reference).columns(sounds), columns)
+
+
+def test_pair_gives_the_same_bytes_in_tflm_and_in_reference_kernels(files, sounds, run_in_tensorflow):
+    device, host = pair_of(files, TFLM), pair_of(files, reference)
+    columns = device.columns(sounds)
+    np.testing.assert_array_equal(columns, host.columns(sounds))
+    np.testing.assert_array_equal(device.body.run_raw(columns), run_in_tensorflow(files["body"], columns))
+    # LiteRT rounds the dense layer otherwise (conftest): a step of its output, through softmax.
+    np.testing.assert_allclose(device.run(sounds), host.run(sounds), atol=0.02)
+    assert (device.kernels, host.kernels) == ("tflm", "litert-reference")
+
+
+def test_pair_runs_each_half_as_the_one_file_of_both(files, sounds):
+    """The body on the pair's columns, byte by byte what the int8 inside of one TFLM call computes."""
+    device, body = pair_of(files, TFLM), TFLM(files["body"])
+    whole = flatbuffer.append_quantize(files["front_int16x8"], body.input.scale, body.input.zero_point)
+    one_call = TFLM(flatbuffer.concatenate(whole, files["body"]))
+    np.testing.assert_array_equal(device.run(sounds), one_call.run(sounds))
+
+
+def test_frontend_takes_pcm_as_it_is_and_gives_columns_as_the_body_takes_them(net, files, calibration):
+    frontend, body = reference(files["frontend"]), reference(files["body"])
+    assert frontend.input == ((613,), np.int16, 1 / 32768, 0)
+    assert frontend.output[1:] == body.input[1:]
+    hop = seam.hop_model(net.front, 613)
+    for gain in (0.01, 2.0):  # a quiet calibration set, and one that clips at both ends
+        waveforms = np.clip(calibration * gain, -1, 1)
+        assert reference(seam.micro_pair(hop, net.front, net.body, waveforms)[0]).input[2:] == (1 / 32768, 0)
+
+
+def test_a_clip_that_peaks_beyond_the_range_saturates_and_does_not_wrap(files, sounds):
+    for runner in (reference, TFLM):
+        pair = pair_of(files, runner)
+        clipped = np.clip(8 * sounds, -1, 32767 / 32768)
+        np.testing.assert_array_equal(pair.columns(8 * sounds), pair.columns(clipped))
+
+
+def test_columns_beyond_the_seams_range_saturate(net, files, calibration):
+    exact = net.front.predict(calibration, verbose=0)
+    columns, step = pair_of(files, reference).columns(calibration), reference(files["body"]).input.scale
+    beyond = exact > 257 * step
+    assert beyond.any() and (columns[beyond] == 127).all()
+    # One step for int8's rounding, one for the front's int8 weights.
+    assert np.abs(columns - np.clip(exact / step - 128, -128, 127)).max() <= 2
+
+
+def test_body_of_the_pair_is_the_body_of_the_one_file(files):
+    body, whole = constants(files["body"]), constants(files["seam_int8"])
+    assert sum(body.values()) > 4 and body <= whole
+
+
+def test_int8_files_and_pair_score_as_keras(net, files, calibration):
+    exact = net.whole.predict(calibration, verbose=0)
+    # int8 steps through four layers; scores run from 0 to 1, and a wrong scale anywhere moves them by far more.
+    for runner in (LiteRT(files["seam_int8"]), reference(files["seam_int8"]), pair_of(files, reference)):
+        np.testing.assert_allclose(runner.run(calibration), exact, atol=0.05)
+
+
+def test_range_at_the_seam_is_clipped_at_its_percentiles(net, files, calibration):
+    columns = net.front.predict(calibration, verbose=0)
+    low, high = seam.seam_range(columns)
+    assert low == 0 and high < columns.max()
+    assert reference(files["body"]).input.scale == pytest.approx(high / 255, rel=1e-6)  # the rounding of float32
+
+
+def test_body_alone_serves_a_model_with_a_mel_front():
+    log_mel = keras.Input((20, 16, 1), name="log_mel")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(log_mel))
+    body = keras.Model(log_mel, keras.layers.Dense(3, activation="softmax")(x), name="body")
+    columns = np.random.default_rng(0).normal(30, 10, (20, 20, 16, 1)).astype(np.float32)
+    model = TFLM(seam.int8_body(body, columns))
+    # Levels of 30 through int8 steps of a quarter, and softmax.
+    np.testing.assert_allclose(model.run(columns), body.predict(columns, verbose=0), atol=0.05)
+
+
+def test_last_hop_ends_where_the_columns_end():
+    np.testing.assert_array_equal(seam.hop_starts(hop_columns=3, columns=10), [0, 3, 6, 7])
+    np.testing.assert_array_equal(seam.hop_starts(hop_columns=5, columns=10), [0, 5])
+    np.testing.assert_array_equal(seam.hop_starts(hop_columns=10, columns=10), [0])
+
+
+def test_pair_whose_ends_do_not_meet_is_refused(files):
+    with pytest.raises(ZooError, match="the frontend gives columns as"):
+        seam.MicroPair(reference(files["front_int16x8"]), reference(files["body"]), STRIDE_SAMPLES)
+
+
+def test_arena_of_the_pair_is_told_for_each_and_is_smaller_than_the_whole(files):
+    arena_bytes = pair_of(files, TFLM).arena_bytes
+    assert arena_bytes == {"frontend": TFLM(files["frontend"]).arena_bytes, "body": TFLM(files["body"]).arena_bytes}
+    assert sum(arena_bytes.values()) < TFLM(files["whole_int8"]).arena_bytes

@@ -1,0 +1,87 @@
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from zoo.backend import keras, tf
+
+import numpy as np
+import pytest
+
+from zoo.errors import ZooError
+from zoo.export import seam, tflite
+from zoo.export.interpreter import LiteRT
+
+CONVERT_AGAIN = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+import conftest
+from zoo.export import seam
+net = conftest.build_net()
+print(hashlib.sha256(seam.seam_int8(net.front, net.body, conftest.make_sounds(8, seed=1))).hexdigest())
+"""
+
+
+def test_float_file_scores_as_keras(net, files, sounds):
+    # Float32 sums of a few hundred products, in another order; scores are at most 1.
+    np.testing.assert_allclose(LiteRT(files["float"]).run(sounds), net.whole.predict(sounds, verbose=0), atol=1e-5)
+
+
+def test_no_file_holds_a_flex_or_custom_operator(files):
+    for name, model in files.items():
+        ops = {op["op_name"] for op in LiteRT(model, "reference")._interpreter._get_ops_details()}
+        assert "CONV_2D" in ops and not [op for op in ops if op.startswith("Flex") or "CUSTOM" in op.upper()], name
+
+
+def test_an_operator_that_is_no_builtin_is_named_in_one_line():
+    waveform = keras.Input((64,), name="waveform")
+    model = keras.Model(waveform, tf.signal.inverse_stft(tf.signal.stft(waveform, 64, 64), 64, 64), name="vocoder")
+    with pytest.raises(ZooError) as error:
+        tflite.to_float(model)
+    assert str(error.value) == "vocoder: IRFFT is no TFLite builtin; build the model without it"
+
+
+@pytest.mark.parametrize("name, dtype", [("whole_int8", np.int8), ("front_int16x8", np.int16), ("float", np.float32)])
+def test_ends_have_the_dtype_asked_for(files, name, dtype):
+    model = LiteRT(files[name], "reference")
+    assert model.input.dtype is dtype and model.output.dtype is dtype
+
+
+def test_int8_with_float_ends_is_the_same_int8_inside(net, files, calibration, sounds):
+    with_float_ends = LiteRT(tflite.to_int8(net.whole, calibration, io="float32"), "reference")
+    assert with_float_ends.input.dtype is np.float32
+    np.testing.assert_array_equal(with_float_ends.run(sounds), LiteRT(files["whole_int8"], "reference").run(sounds))
+
+
+def test_every_file_takes_a_batch_of_one(files):
+    for name, model in files.items():
+        assert LiteRT(model, "reference")._interpreter.get_input_details()[0]["shape_signature"][0] == 1, name
+
+
+def test_the_same_model_gives_the_same_bytes_in_another_process(files):
+    here = Path(__file__)
+    child = subprocess.run(
+        [sys.executable, "-c", CONVERT_AGAIN, here.parent],
+        cwd=here.parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert child.stdout.split() == [hashlib.sha256(files["seam_int8"]).hexdigest()], child.stderr
+
+
+def test_conversion_is_quiet(net, calibration, capfd, recwarn):
+    tflite.to_int8(net.body, np.ones((1, *net.body.input_shape[1:]), np.float32))
+    assert capfd.readouterr() == ("", "") and not recwarn.list
+
+
+@pytest.mark.parametrize("samples", [(0, 2013), (3, 2012)])
+def test_calibration_that_is_empty_or_of_another_shape_is_refused(net, samples):
+    calibration = np.zeros(samples, np.float32)
+    for convert in (
+        lambda: tflite.to_int8(net.whole, calibration),
+        lambda: tflite.to_int16x8(net.whole, calibration),
+        lambda: seam.seam_int8(net.front, net.body, calibration),
+        lambda: seam.micro_pair(net.front, net.front, net.body, calibration),
+    ):
+        with pytest.raises(ZooError, match=r"calibration needs shape \(n, 2013\), n > 0; got"):
+            convert()

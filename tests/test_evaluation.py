@@ -1,0 +1,83 @@
+"""Scores, intervals and confusion, judged by scipy, scikit-learn and slow loops."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from zoo.errors import ZooError
+from zoo.evaluation import accuracy, changed_decisions, clip_scores, confusion, interval, per_class
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_a_clip_scores_the_mean_of_its_crops_from_an_array_or_clip_by_clip(rng):
+    crops = rng.random((5, 10, 7), np.float32)
+    expected = crops[..., :3].mean(axis=1)
+    np.testing.assert_array_equal(clip_scores(lambda x: x[:, :3], crops), expected)
+    np.testing.assert_array_equal(clip_scores(lambda x: x[:, :3], iter(crops)), expected)
+
+
+def test_scores_that_are_not_numbers_are_refused_by_file_and_clip(rng):
+    crops = rng.random((4, 2, 3), np.float32)
+    crops[2, 1, 0] = np.nan
+    with pytest.raises(ZooError, match="model_int8.tflite: scores of 1 of 4 clips are not finite, first clip 2"):
+        clip_scores(lambda x: x, crops, name="model_int8.tflite")
+
+
+def test_accuracy_is_the_share_of_right_decisions():
+    assert accuracy(np.eye(4), np.array([0, 1, 2, 0])) == 0.75
+
+
+def test_with_one_clip_a_source_the_interval_is_scipys(rng):
+    correct = rng.random(400) < 0.84
+    expected = bootstrap((correct,), np.mean, method="percentile", rng=1).confidence_interval
+    # Two sets of 10,000 draws: the ends differ by the bootstrap's own error, about one clip in 400.
+    np.testing.assert_allclose(interval(correct, np.arange(400), seed=0), expected, atol=1.5 / 400)
+
+
+def test_clips_of_one_source_stay_together(rng):
+    groups = rng.integers(0, 60, 200)  # of unlike sizes
+    correct = rng.random(60)[groups] < 0.7
+    sources = [correct[groups == group] for group in np.unique(groups)]
+    draws = rng.integers(0, len(sources), (4_000, len(sources)))
+    slow = np.quantile([np.concatenate([sources[i] for i in draw]).mean() for draw in draws], [0.025, 0.975])
+    low, high = interval(correct, groups, seed=0)
+    # 4,000 draws of an interval some 0.2 wide know its ends within 0.01.
+    np.testing.assert_allclose((low, high), slow, atol=0.01)
+    independent_low, independent_high = interval(correct, np.arange(200), seed=0)
+    assert high - low > 1.3 * (independent_high - independent_low)
+
+
+def test_sources_may_be_named_by_text_and_a_seed_repeats(rng):
+    correct, numbers = rng.random(100) < 0.5, rng.integers(0, 30, 100)
+    names = np.array([f"source {number:02}" for number in numbers])
+    assert interval(correct, names, seed=3) == interval(correct, numbers, seed=3)
+
+
+def test_without_an_error_the_interval_is_one_to_one():
+    assert interval(np.ones(40, bool), np.arange(40) // 2, seed=0) == (1.0, 1.0)
+
+
+def test_one_source_has_no_interval():
+    assert np.isnan(interval(np.array([True, False]), ["a", "a"], seed=0)).all()
+
+
+def test_confusion_and_class_scores_are_scikit_learns_and_absent_classes_nan(rng):
+    targets = rng.integers(0, 6, 300)
+    scores = rng.random((300, 8)) * (np.arange(8) != 2)  # class 2 is never decided; 6 and 7 have no clip
+    counts = confusion(scores, targets, 8)
+    decisions = scores.argmax(axis=1)
+    np.testing.assert_array_equal(counts, confusion_matrix(targets, decisions, labels=range(8)))
+    precision, recall, f1, clips = precision_recall_fscore_support(targets, decisions, labels=range(8), zero_division=0)
+    for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
+        np.testing.assert_allclose(per_class(counts)[name], np.where(clips > 0, expected, np.nan), rtol=1e-12)
+
+
+def test_changed_decisions_counts_clips_not_scores():
+    a = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9]])
+    b = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    assert changed_decisions(a, b) == 1

@@ -1,0 +1,123 @@
+"""Every picture is written for odd data too. What it looks like, a person must see; what it is drawn from is tested."""
+
+import csv
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from zoo import plots
+from zoo.errors import ZooError
+from zoo.evaluation import per_class
+from zoo.measure.counts import Row
+
+LONG = "a_label_that_is_much_longer_than_any_sound_needs_to_be_called"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "picture.png"
+
+
+def assert_drawn(path):
+    """Large enough to read, and not empty: the text alone covers a hundredth."""
+    pixels = imread(path)
+    assert min(pixels.shape[:2]) > 150, f"{pixels.shape} pixels"
+    assert (pixels[..., :3].min(axis=-1) < 0.95).mean() > 0.01
+
+
+def history(epochs, **more):
+    numbers = range(1, epochs + 1)
+    return [{"epoch": i, "loss": 1 / i, "accuracy": 1 - 1 / i, "learning_rate": 1 / i, **more} for i in numbers]
+
+
+@pytest.mark.parametrize("rows", [history(1), history(40), history(5, val_loss=0.5, val_accuracy=0.5)])
+def test_training_curves_are_drawn_from_rows_and_the_same_from_a_csv_file(rows, path, tmp_path):
+    assert plots.training_curves(rows, path, "model, data, folds 1 to 4") == path
+    assert_drawn(path)
+    with open(tmp_path / "history.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    other = plots.training_curves(tmp_path / "history.csv", tmp_path / "other.png", "model, data, folds 1 to 4")
+    assert other.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("num_classes", [1, 3, 10, 50])
+def test_confusion_and_class_scores_are_drawn_for_any_number_of_classes(num_classes, path):
+    counts = np.random.default_rng(0).integers(0, 9, (num_classes, num_classes))
+    labels = [LONG, *(f"class_{i}" for i in range(1, num_classes))]
+    assert plots.confusion_matrix(counts, labels, path, "model, data, fold 4") == path
+    assert_drawn(path)
+    assert plots.per_class_scores(per_class(counts), labels, path, "model, data, fold 4") == path
+    assert_drawn(path)
+
+
+def test_classes_without_a_clip_are_drawn(path):
+    counts = np.array([[0, 0, 0], [1, 2, 0], [0, 0, 0]])
+    plots.confusion_matrix(counts, ["a", "b", "c"], path, "model, data, fold 4")
+    assert_drawn(path)
+    plots.per_class_scores(per_class(counts), ["a", "b", "c"], path, "model, data, fold 4")
+    assert_drawn(path)
+
+
+@pytest.mark.parametrize("num_files", [1, 2, 12])
+def test_files_of_one_size_are_compared_and_of_many(num_files, path):
+    rows = [(f"{LONG}.tflite", 10 ** (5 + i // 2), 0.8 + i / 100, (0.75, 0.95)) for i in range(num_files)]
+    assert plots.files_compared(rows, path, "model, data, fold 4") == path
+    assert_drawn(path)
+
+
+def row(name, kind="Conv2D", parameters=0, macs=0):
+    return Row(name, kind, (8, 4), parameters, macs)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 60])
+def test_a_chain_of_layers_is_drawn(num_layers, path):
+    rows = [row(f"{LONG}_{i}", "SeparableConv2D", i, i * 10**7) for i in range(num_layers)]
+    edges = [(i, i + 1) for i in range(num_layers - 1)]
+    assert plots.layer_graph(rows, edges, path, "model", seam=rows[0].name) == path
+    assert_drawn(path)
+
+
+def test_branches_and_skips_are_drawn(path):
+    rows = [row(str(i), "Add" if i == 5 else "Conv2D", i, i) for i in range(8)]
+    edges = [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (0, 5), (5, 6), (0, 7), (6, 7)]
+    assert plots.layer_graph(rows, edges, path, "model") == path
+    assert_drawn(path)
+
+
+def test_a_seam_that_no_layer_has_is_refused(path):
+    with pytest.raises(ZooError, match="pool: no layer of this name .* the layers are in, conv"):
+        plots.layer_graph([row("in"), row("conv")], [(0, 1)], path, "model", seam="pool")
+
+
+def test_normalisation_and_activation_fold_into_their_layer_but_not_past_a_branch():
+    rows = [row("conv", "Conv2D", 10, 7), row("bn", "BatchNormalization", 4), row("relu", "ReLU")]
+    rows += [row("a"), row("b", "ReLU")]
+    edges = [(0, 1), (1, 2), (2, 3), (2, 4)]
+    boxes, edges, seam_box = plots._fold(rows, edges, "relu")
+    assert [(box.name, box.kind, box.parameters, box.macs) for box in boxes] == [
+        ("conv", "Conv2D + BN + ReLU", 14, 7),
+        ("a", "Conv2D", 0, 0),
+        ("b", "ReLU", 0, 0),
+    ]
+    assert edges == {(0, 1), (0, 2)}
+    assert seam_box == 0
+
+
+def test_a_branch_is_finished_before_the_next_begins():
+    edges = [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5)]
+    assert plots._branch_by_branch(6, edges) == [0, 1, 3, 2, 4, 5]
+
+
+def test_skips_that_overlap_have_lanes_of_their_own():
+    assert plots._lanes([(0, 9), (0, 3), (3, 6), (2, 8)]) == {(0, 3): 0, (3, 6): 0, (2, 8): 1, (0, 9): 2}
+
+
+def test_pictures_leave_the_readers_settings_alone(path):
+    from matplotlib import rcParams
+
+    before = dict(rcParams)
+    plots.confusion_matrix(np.eye(2, dtype=int), ["a", "b"], path, "model, data, fold 4")
+    assert dict(rcParams) == before

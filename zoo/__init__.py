@@ -1,0 +1,6 @@
+"""Edge Audio Zoo: audio classifiers that are trained, compressed, exported and measured for edge devices.
+
+Importing `zoo` costs nothing: TensorFlow is loaded by the modules that train and export, through `zoo.backend`.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,29 @@
+"""The data sets: one TFDS builder each, and the table that names them."""
+
+from pathlib import Path
+
+from zoo.datasets.esc import Esc10, Esc50, Source, Synth10
+from zoo.errors import ZooError
+
+DATASETS = {"esc10": Esc10, "esc50": Esc50, "synth10": Synth10}
+
+
+def load(name, cache, data_dir=None, skip_bad=False):
+    """The prepared TFDS builder of data set `name`; its config's name is the data's fingerprint.
+
+    data_dir: a folder in ESC-50's layout; without it the clips are downloaded, or made (synth10).
+    cache: folder for what is downloaded, made and prepared. skip_bad: leave broken clips out, and count them.
+
+    Raises: ZooError for an unknown data set, or for a folder or clip that cannot be used.
+    """
+    if name not in DATASETS:
+        raise ZooError(f"{name}: no such data set; choose one of {', '.join(DATASETS)}")
+    builder_class = DATASETS[name]
+    if data_dir is not None and not Path(data_dir).is_dir():
+        raise ZooError(f"{name}: no folder {data_dir}; point --data-dir at the folder that holds audio/ and meta/")
+    folder = Path(data_dir) if data_dir else builder_class.obtain(Path(cache))
+    fingerprint = builder_class.fingerprint(folder)
+    source = Source(name=fingerprint + "-skip_bad" * skip_bad, folder=folder, skip_bad=skip_bad)
+    builder = builder_class(data_dir=Path(cache) / "tfds", config=source)
+    builder.download_and_prepare()
+    return builder

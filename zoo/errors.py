@@ -1,0 +1,5 @@
+"""The one kind of error that a command line turns into a single line and exit code 2."""
+
+
+class ZooError(Exception):
+    """Bad input, told in one line: what was found, where, and what to do about it."""

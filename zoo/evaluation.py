@@ -1,0 +1,78 @@
+"""How good a classifier is: scores of clips, accuracy and its interval, confusion. One code for Keras, TFLite and TFLM.
+
+Scores are float32, (clips, classes); targets are integers, (clips,).
+"""
+
+import numpy as np
+from tqdm import tqdm
+
+from zoo.errors import ZooError
+
+
+def clip_scores(run, crops, name="model"):
+    """Scores of each clip: the mean over its crops.
+
+    run: callable, float32 (n, samples) -> (n, classes). crops: an array, or an iterable of one array for each clip, so
+    that not all need be held. name: the file that runs, for the progress bar.
+
+    Shape: (clips, crops_per_clip, samples) -> (clips, classes)
+    Raises: ZooError when a score is not a number: argmax would take it for a decision.
+    """
+    scores = np.stack([run(clip).mean(axis=0) for clip in tqdm(crops, desc=f"{name}: scores", unit="clip")])
+    broken = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if len(broken):
+        raise ZooError(f"{name}: scores of {len(broken)} of {len(scores)} clips are not finite, first clip {broken[0]}")
+    return scores
+
+
+def accuracy(scores, targets):
+    """Share of clips whose highest score is the target's."""
+    return float((scores.argmax(axis=1) == targets).mean())
+
+
+def interval(correct, groups, seed, replicates=10_000, level=0.95):
+    """(low, high) of the accuracy: percentile bootstrap over source recordings.
+
+    correct: one boolean for each clip. groups: its source recording. Clips cut from one recording stand or fall
+    together, so sources are resampled, each with all its clips. (nan, nan) where there is one source only. With no
+    error (1, 1): a bootstrap cannot draw what it never saw.
+
+    Source: Efron's percentile interval. Not equation 6 of Mohaimenuzzaman et al. 2023, which divides by the root of the
+    number of replicates: it tells the error of the bootstrap's mean, not of the accuracy, and shrinks at will.
+    """
+    _, group_of = np.unique(groups, return_inverse=True)
+    num_groups = group_of.max() + 1
+    if num_groups < 2:
+        return float("nan"), float("nan")
+    clips, hits = np.bincount(group_of), np.bincount(group_of, weights=correct)
+    # Groups with as many clips and hits are interchangeable: drawing how many of each kind is the same draw, but small.
+    kinds, groups_of_kind = np.unique([clips, hits], axis=1, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(num_groups, groups_of_kind / num_groups, size=replicates)
+    drawn_clips, drawn_hits = kinds @ draws.T
+    low, high = np.quantile(drawn_hits / drawn_clips, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def confusion(scores, targets, num_classes):
+    """Counts of clips, (classes, classes): the row is the truth, the column the decision."""
+    cells = np.asarray(targets) * num_classes + scores.argmax(axis=1)
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def per_class(confusion):
+    """{"recall", "precision", "f1"}, each (classes,): nan for a class of which the fold holds no clip.
+
+    The precision of a class that is never decided is 0.
+    """
+    clips, decisions, hits = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
+    table = {
+        "recall": hits / np.maximum(clips, 1),
+        "precision": hits / np.maximum(decisions, 1),
+        "f1": 2 * hits / np.maximum(clips + decisions, 1),
+    }
+    return {name: np.where(clips > 0, values, np.nan) for name, values in table.items()}
+
+
+def changed_decisions(scores_a, scores_b):
+    """Number of clips on which two models, or two files of one model, decide differently."""
+    return int((scores_a.argmax(axis=1) != scores_b.argmax(axis=1)).sum())

@@ -1,0 +1,1 @@
+"""A trained model becomes the files that users take: Keras, TFLite, microcontroller."""

@@ -1,0 +1,160 @@
+"""Rewriting .tflite files, through the object API of TFLite's schema. Needs LiteRT, no TensorFlow.
+
+Every model here has one subgraph with one input and one output, as all models of the zoo have.
+"""
+
+import re
+from copy import copy
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from zoo.errors import ZooError
+
+DTYPES = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
+
+def concatenate(first: bytes, second: bytes) -> bytes:
+    """The file that computes second(first(x)).
+
+    Raises: ZooError unless first's output and second's input have one shape, dtype and quantisation.
+    """
+    head, tail = _load(first), _load(second)
+    given, taken = _describe(_output(head)), _describe(_input(tail))
+    if given != taken:
+        raise ZooError(f"cannot concatenate: the first file gives {given}, the second takes {taken}")
+    return _dump(_join(head, tail))
+
+
+def append_quantize(model: bytes, scale: float, zero_point: int, dtype=np.int8) -> bytes:
+    """The file with a QUANTIZE after its output (float32 or int16), which then has exactly the given quantisation."""
+    head = _load(model)
+    return _dump(_join(head, _quantize_op(_output(head), scale, zero_point, dtype)))
+
+
+def _input(model):
+    return model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+
+
+def _output(model):
+    return model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]]
+
+
+def _describe(tensor):
+    """One line for an error, and equal for tensors that hold the same numbers alike."""
+    shape, quantisation = tuple(map(int, tensor.shape)), tensor.quantization
+    if quantisation is None or quantisation.scale is None:
+        return f"{DTYPES[tensor.type]} {shape}"
+    scale, zero_point = float(quantisation.scale[0]), int(quantisation.zeroPoint[0])
+    return f"{DTYPES[tensor.type]} {shape}, scale {scale!r}, zero point {zero_point}"
+
+
+def _quantize_op(source, scale, zero_point, dtype):
+    """A model of one QUANTIZE, which takes what the tensor `source` gives."""
+    target = schema.TensorT()
+    target.name, target.shape = source.name + b";quantize", source.shape
+    target.type = getattr(schema.TensorType, np.dtype(dtype).name.upper())
+    target.quantization = schema.QuantizationParametersT()
+    target.quantization.scale, target.quantization.zeroPoint = np.float32([scale]), np.int64([zero_point])
+    target.buffer = 0
+
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
+    operator.builtinOptionsType = schema.BuiltinOptions.QuantizeOptions
+    operator.builtinOptions = schema.QuantizeOptionsT()
+    opcode = schema.OperatorCodeT()
+    opcode.builtinCode = opcode.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    opcode.version = 1
+
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators, graph.inputs, graph.outputs = [copy(source), target], [operator], [0], [1]
+    model = schema.ModelT()
+    model.operatorCodes, model.subgraphs, model.buffers, model.metadata = [opcode], [graph], [schema.BufferT()], []
+    return model
+
+
+def _join(head, tail):
+    """head, grown by tail, whose numbers move up behind head's."""
+    graph, grown = head.subgraphs[0], tail.subgraphs[0]
+    seam, behind, taken = graph.outputs[0], len(graph.tensors), grown.inputs[0]
+
+    names = {tensor.name for tensor in graph.tensors}
+    for holder in (*grown.tensors, *tail.metadata):
+        holder.buffer += len(head.buffers)
+    for tensor in grown.tensors:
+        while tensor.name in names:
+            tensor.name += b";2"
+        names.add(tensor.name)
+    for node in (grown, *grown.operators):
+        _renumber(node, lambda i: seam if i == taken else behind + i)
+    for operator in grown.operators:
+        operator.opcodeIndex += len(head.operatorCodes)
+
+    graph.tensors += grown.tensors
+    graph.operators += grown.operators
+    graph.outputs = grown.outputs
+    head.operatorCodes += tail.operatorCodes
+    head.buffers += tail.buffers
+    head.metadata += tail.metadata
+    return head
+
+
+def _load(model):
+    root = schema.ModelT.InitFromPackedBuf(model)
+    if len(root.subgraphs) != 1 or len(root.subgraphs[0].inputs) != 1 or len(root.subgraphs[0].outputs) != 1:
+        raise ZooError("only a .tflite file of one subgraph with one input and one output can be rewritten")
+    root.metadata = root.metadata or []
+    return root
+
+
+def _dump(model):
+    """Bytes, without what nothing uses: TFLM gives memory even to a tensor that no operator touches.
+
+    Of the metadata, what the whole file needs stays: the highest min_runtime_version.
+    """
+    graph = model.subgraphs[0]
+    tensors, tensor_number = _keep(graph.tensors)
+    for node in (graph, *graph.operators):
+        _renumber(node, tensor_number)
+    graph.tensors = tensors
+
+    versions = [metadata for metadata in model.metadata if metadata.name == b"min_runtime_version"]
+    versions.sort(key=lambda m: [int(n) for n in re.findall(rb"\d+", bytes(model.buffers[m.buffer].data))])
+    model.metadata = versions[-1:]
+
+    buffers, buffer_number = _keep(model.buffers, key=lambda buffer: None if buffer.data is None else id(buffer))
+    buffer_number(0)  # stays the empty one, and becomes that of every tensor that is no constant
+    for holder in (*tensors, *model.metadata):
+        holder.buffer = buffer_number(holder.buffer)
+    model.buffers = buffers
+
+    opcodes, opcode_number = _keep(model.operatorCodes, lambda code: (code.builtinCode, code.customCode, code.version))
+    for operator in graph.operators:
+        operator.opcodeIndex = opcode_number(operator.opcodeIndex)
+    model.operatorCodes = opcodes
+
+    for signature in model.signatureDefs or []:
+        signature.inputs[0].tensorIndex, signature.outputs[0].tensorIndex = graph.inputs[0], graph.outputs[0]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _renumber(node, number):
+    """Gives new numbers to the tensors of an operator or a graph; -1 is an optional input left out."""
+    for field in ("inputs", "outputs", "intermediates"):
+        if getattr(node, field, None) is not None:
+            setattr(node, field, [i if i == -1 else number(i) for i in getattr(node, field)])
+
+
+def _keep(items, key=id):
+    """The list of those items that were asked for, one for each key, and the function that asks: old number -> new."""
+    kept, numbers = [], {}
+
+    def number(old):
+        if key(items[old]) not in numbers:
+            numbers[key(items[old])] = len(kept)
+            kept.append(items[old])
+        return numbers[key(items[old])]
+
+    return kept, number

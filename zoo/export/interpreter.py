@@ -1,0 +1,157 @@
+"""Running a .tflite file, on a CPU (LiteRT) or with a microcontroller's kernels (TFLM): one shape for both.
+
+The only quantise and dequantise arithmetic of the zoo. Needs numpy and LiteRT; TFLM needs tflite-micro.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from zoo.errors import ZooError
+from zoo.export.stderr import captured_stderr
+
+OP_RESOLVERS = {"xnnpack": OpResolverType.AUTO, "reference": OpResolverType.BUILTIN_REF}
+# Room for the widest model of the zoo in float. Pages that TFLM never touches cost nothing.
+TFLM_ARENA_LIMIT_BYTES = 256 * 2**20
+
+
+def quantise(x, scale, zero_point, dtype):
+    """The integers nearest to x / scale + zero_point, halves away from zero, clipped to dtype: TFLite's QUANTIZE.
+
+    Shape: that of x.
+    Source: AffineQuantize in tensorflow/lite/kernels/internal/reference/quantize.h.
+    """
+    steps = (np.asarray(x, np.float32) / np.float32(scale)).astype(np.float64)  # + 0.5 is exact only in float64
+    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + zero_point
+    return np.clip(rounded, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
+
+
+def dequantise(q, scale, zero_point):
+    """The float32 values that the integers stand for: scale * (q - zero_point).
+
+    Shape: that of q.
+    """
+    return np.float32(scale) * (q.astype(np.int32) - zero_point).astype(np.float32)
+
+
+class Tensor(NamedTuple):
+    """An input or output of a model, and its real values' way to and from its own dtype."""
+
+    shape: tuple[int, ...]  # without the batch
+    dtype: type
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, details):
+        """The tensor that get_input_details or get_output_details describes; both interpreters use the same words."""
+        quantisation = details["quantization_parameters"]
+        scale, zero_point = 0.0, 0  # as TFLite writes for float
+        if details["dtype"] is not np.float32:
+            scale, zero_point = float(quantisation["scales"][0]), int(quantisation["zero_points"][0])
+        return cls(tuple(map(int, details["shape"][1:])), details["dtype"], scale, zero_point)
+
+    def to_raw(self, x):
+        """x in the tensor's own dtype."""
+        return np.asarray(x, np.float32) if self.dtype is np.float32 else quantise(x, *self[2:], self.dtype)
+
+    def from_raw(self, q):
+        """Real values, float32."""
+        return q if self.dtype is np.float32 else dequantise(q, *self[2:])
+
+
+class _Runner:
+    """What LiteRT and TFLM share; each brings .input, .output, .kernels and _invoke(batch of one)."""
+
+    @property
+    def input_shape(self):
+        return self.input.shape
+
+    def run(self, x):
+        """Real values of the output, float32.
+
+        Shape: (n, *input_shape) -> (n, *output_shape)
+        """
+        return self.output.from_raw(self.run_raw(self.input.to_raw(x)))
+
+    def run_raw(self, x):
+        """The output in its own dtype, for an input in its own dtype.
+
+        Shape: (n, *input_shape) -> (n, *output_shape)
+        Raises: ZooError when shape or dtype is not the model's.
+        """
+        if x.shape[1:] != self.input.shape or x.dtype != self.input.dtype:
+            raise ZooError(
+                f"the model takes {np.dtype(self.input.dtype)} of shape (n, {', '.join(map(str, self.input.shape))}), "
+                f"got {x.dtype} of shape {x.shape}"
+            )
+        out = np.empty((len(x), *self.output.shape), self.output.dtype)
+        for i in range(len(x)):
+            out[i] = self._invoke(x[i : i + 1])[0]
+        return out
+
+
+class LiteRT(_Runner):
+    """A model (its bytes or its path) on the CPU, with XNNPACK or with the plain reference kernels.
+
+    The two differ in int8 (by up to 22 of 255 steps on Micro-ACDNet), so name `.kernels` beside every figure.
+    """
+
+    def __init__(self, model, kernels="xnnpack", num_threads=1):
+        self.kernels = f"litert-{kernels}"
+        with captured_stderr():  # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+            self._interpreter = Interpreter(
+                model_content=_bytes(model),
+                num_threads=num_threads,
+                experimental_op_resolver_type=OP_RESOLVERS[kernels],
+            )
+            self._interpreter.allocate_tensors()
+        (input_details,) = self._interpreter.get_input_details()
+        (output_details,) = self._interpreter.get_output_details()
+        self.input, self.output = Tensor.of(input_details), Tensor.of(output_details)
+        self._input_index, self._output_index = input_details["index"], output_details["index"]
+
+    def _invoke(self, batch):
+        self._interpreter.set_tensor(self._input_index, batch)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output_index)
+
+
+class TFLM(_Runner):
+    """A model (its bytes or its path) with the kernels of TensorFlow Lite for Microcontrollers.
+
+    Raises: ZooError when TFLM has no kernel for one of its operators, or no room.
+    """
+
+    kernels = "tflm"
+
+    def __init__(self, model):
+        from tflite_micro import runtime  # not in the light install
+
+        model = _bytes(model)
+        try:
+            with captured_stderr() as lines:
+                self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=TFLM_ARENA_LIMIT_BYTES)
+        except RuntimeError as error:
+            raise ZooError(f"TFLM cannot run this model: {' '.join(lines) or error}") from error
+        self.input = Tensor.of(self._interpreter.get_input_details(0))
+        self.output = Tensor.of(self._interpreter.get_output_details(0))
+
+    @property
+    def arena_bytes(self):
+        """Bytes of arena that the model takes on this 64-bit host; a 32-bit board takes 1 to 4 % less."""
+        with captured_stderr() as lines:
+            self._interpreter.print_allocations()
+        return int(re.search(r"Arena allocation total (\d+) bytes", "\n".join(lines)).group(1))
+
+    def _invoke(self, batch):
+        self._interpreter.set_input(batch, 0)
+        self._interpreter.invoke()
+        return self._interpreter.get_output(0)
+
+
+def _bytes(model):
+    return model if isinstance(model, bytes) else Path(model).read_bytes()

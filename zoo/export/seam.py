@@ -1,0 +1,172 @@
+"""The int8 that keeps its accuracy: cut at the seam, sound before it in float or 16 bits, columns after it in int8.
+
+An 8-bit waveform costs Micro-ACDNet 7 points on ESC-50, and rare peaks at the seam cost 3 more (docs: DESIGN, "tried
+here"). So the range at the seam is clipped at a percentile, and only what follows the seam is int8.
+
+Shapes: waveforms are float32 (n, samples), columns (n, columns, 1, channels) or, of a log-mel, (n, frames, mels, 1).
+`front` and `body` are the Keras models before and after the seam.
+"""
+
+from zoo.backend import keras
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.export import flatbuffer, tflite
+from zoo.export.interpreter import LiteRT
+
+layers = keras.layers
+
+# int16 is symmetric in TFLite: the scale is max / 32767. This peak makes it exactly that of PCM, 1 / 32768.
+PCM_PEAK = 32767 / 32768
+
+WINDOWED = {
+    layers.Conv1D: "kernel_size",
+    layers.Conv2D: "kernel_size",
+    layers.DepthwiseConv2D: "kernel_size",
+    layers.MaxPooling1D: "pool_size",
+    layers.MaxPooling2D: "pool_size",
+    layers.AveragePooling1D: "pool_size",
+    layers.AveragePooling2D: "pool_size",
+}
+POINTWISE = (layers.Activation, layers.BatchNormalization, layers.Dropout, layers.ReLU, layers.Reshape)
+
+
+def seam_range(columns, percentiles=(0.1, 99.9)):
+    """(low, high): the range at the seam without its rare peaks."""
+    return tuple(np.percentile(columns, percentiles))
+
+
+def int8_body(body, columns, io="int8") -> bytes:
+    """The body in int8, its input's range clipped: body.tflite of the micro pair, of every model with a seam.
+
+    Columns beyond the range saturate.
+    """
+    return tflite.to_int8(body, np.clip(columns, *seam_range(columns)).astype(np.float32), io)
+
+
+def seam_int8(front, body, calibration) -> bytes:
+    """model_int8.tflite: float waveform, float front, int8 body, float scores.
+
+    Shape: calibration is (n, samples), unmixed training crops.
+    """
+    return flatbuffer.concatenate(tflite.to_float(front), int8_body(body, _columns(front, calibration), io="float32"))
+
+
+def whole_int8(model, calibration) -> bytes:
+    """micro/model.tflite: the naive int8 file, one call from int8 waveform to int8 scores. For comparison."""
+    return tflite.to_int8(model, calibration)
+
+
+def micro_pair(hop_front, front, body, calibration) -> tuple[bytes, bytes]:
+    """frontend.tflite and body.tflite: a hop of int16 PCM -> int8 columns -> int8 scores.
+
+    Columns leave the one as they enter the other, byte for byte. The body is the one of seam_int8.
+
+    Shape: calibration is (n, samples), unmixed training crops; `hop_front` is `front` on the samples of one hop.
+    """
+    body = int8_body(body, _columns(front, calibration))
+    stride_samples, _ = column_geometry(front)
+    hop_samples, hop_columns, columns = hop_front.input_shape[1], hop_front.output_shape[1], front.output_shape[1]
+    hops = cut_hops(calibration, hop_samples, hop_columns, columns, stride_samples).reshape(-1, hop_samples)
+    hops = np.clip(hops, -PCM_PEAK, PCM_PEAK)
+    loudest = np.abs(hops).argmax()
+    hops.flat[loudest] = np.copysign(PCM_PEAK, hops.flat[loudest])  # one sample, where it disturbs least
+    seam = LiteRT(body).input
+    return flatbuffer.append_quantize(tflite.to_int16x8(hop_front, hops), seam.scale, seam.zero_point), body
+
+
+def column_geometry(front):
+    """(stride_samples, field_samples): how far apart the columns' beginnings lie, and what one column hears.
+
+    k columns take stride_samples * (k - 1) + field_samples samples.
+
+    Raises: ZooError at a layer that is neither pointwise in time nor a window without padding.
+    """
+    stride_samples, field_samples = 1, 1
+    for layer in _chain(front):
+        if type(layer) in WINDOWED:
+            if layer.padding != "valid":
+                raise ZooError(f"{layer.name}: padding {layer.padding!r} before the seam; hops need padding 'valid'")
+            window, dilation = getattr(layer, WINDOWED[type(layer)])[0], getattr(layer, "dilation_rate", (1,))[0]
+            field_samples += (window - 1) * dilation * stride_samples
+            stride_samples *= layer.strides[0]
+        elif not isinstance(layer, POINTWISE):
+            raise ZooError(f"{layer.name}: {type(layer).__name__} before the seam has no known length in time")
+    return stride_samples, field_samples
+
+
+def hop_model(front, hop_samples):
+    """The front, same layers and weights, on `hop_samples` samples."""
+    inputs = x = keras.Input((hop_samples, *front.input_shape[2:]), name=front.input_names[0])
+    for layer in _chain(front):
+        config = layer.get_config()
+        if isinstance(layer, layers.Reshape):
+            config["target_shape"] = (-1, *layer.target_shape[1:])  # time comes first
+        twin = type(layer).from_config(config)
+        x = twin(x)
+        twin.set_weights(layer.get_weights())
+    return keras.Model(inputs, x, name=f"{front.name}_hop")
+
+
+def cut_hops(waveforms, hop_samples, hop_columns, columns, column_stride_samples):
+    """The hops of each waveform, the last one shifted back so that it ends where the columns end.
+
+    Shape: (n, samples) -> (n, hops, hop_samples)
+    """
+    starts = column_stride_samples * hop_starts(hop_columns, columns)
+    return waveforms[:, starts[:, None] + np.arange(hop_samples)]
+
+
+def hop_starts(hop_columns, columns):
+    """The first column of each hop. Shape: (hops,)"""
+    return np.append(np.arange(0, columns - hop_columns, hop_columns), columns - hop_columns)
+
+
+class MicroPair:
+    """frontend.tflite and body.tflite, each in a LiteRT or a TFLM, run as the device runs them: hop by hop.
+
+    Raises: ZooError unless the columns leave the frontend as they enter the body.
+    """
+
+    def __init__(self, frontend, body, column_stride_samples):
+        if frontend.output[1:] != body.input[1:]:
+            raise ZooError(f"the frontend gives columns as {frontend.output[1:]}, the body takes {body.input[1:]}")
+        self.frontend, self.body, self.column_stride_samples = frontend, body, column_stride_samples
+        self.kernels = body.kernels
+
+    @property
+    def arena_bytes(self):
+        """Both arenas. A device that runs one after the other in the same memory still holds the ring beside them."""
+        return {"frontend": self.frontend.arena_bytes, "body": self.body.arena_bytes}
+
+    def run(self, waveforms):
+        """Scores, float32.
+
+        Shape: (n, samples) -> (n, classes)
+        """
+        return self.body.output.from_raw(self.body.run_raw(self.columns(waveforms)))
+
+    def columns(self, waveforms):
+        """The body's input, int8. Shape: (n, samples) -> (n, *body.input_shape)"""
+        pcm = self.frontend.input.to_raw(waveforms)
+        columns, hop_columns = self.body.input_shape[0], self.frontend.output.shape[0]
+        window = np.empty((len(pcm), *self.body.input_shape), np.int8)
+        hops = cut_hops(pcm, *self.frontend.input_shape, hop_columns, columns, self.column_stride_samples)
+        for i, start in enumerate(hop_starts(hop_columns, columns)):
+            window[:, start : start + hop_columns] = self.frontend.run_raw(hops[:, i])
+        return window
+
+
+def _columns(front, waveforms):
+    tflite.check_calibration(front, waveforms)
+    return front.predict(waveforms, batch_size=16, verbose=0)
+
+
+def _chain(model):
+    """The layers in order, models inside the model unpacked, without inputs."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _chain(layer)
+        elif not isinstance(layer, layers.InputLayer):
+            yield layer

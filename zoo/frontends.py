@@ -1,0 +1,108 @@
+"""Front ends: a frozen spec from which come the Keras layers that train and their twin that converts to TFLite.
+
+Waveform in: float32 in [-1, 1], (samples,). Out: what a backbone takes, channels last.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+from zoo.backend import keras, tf
+
+import kapre
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The waveform itself, (samples, 1, 1): the backbone learns its own front end."""
+
+    sample_rate_hz: int
+    num_samples: int
+
+    def build(self):
+        """Keras model (samples,) -> (samples, 1, 1)."""
+        waveform = keras.Input((self.num_samples,), name="waveform")
+        return keras.Model(waveform, keras.layers.Reshape((-1, 1, 1), name="samples")(waveform), name="raw")
+
+    def build_tflite_twin(self):
+        """The same model: it converts as it is."""
+        return self.build()
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Log-mel spectrogram, (frames, mels, 1), frames = 1 + (samples - window) // hop; nothing is padded.
+
+    Values are levels over `floor`: log(max(mel, floor) / floor), so that silence is 0 (as a convolution's padding is),
+    whatever else the clip holds: a stream has no maximum to refer to. log: "decibel" (10 log10) or "natural" (ln).
+    Mel bands and their Slaney normalisation are librosa's. At n_fft 512 and 16 kHz the lowest of 128 bands are narrower
+    than a bin: those hold nothing, and stay 0.
+    """
+
+    num_samples: int
+    sample_rate_hz: int = 16_000
+    num_mels: int = 128
+    n_fft: int = 512
+    window_samples: int = 400
+    hop_samples: int = 160
+    low_hz: float = 0.0
+    high_hz: float = 8_000.0
+    spectrum: str = "power"  # or "magnitude"
+    floor: float = 1e-8  # of `spectrum` in a mel band: 80 dB under 1, near the noise of 16-bit samples
+    log: str = "decibel"  # or "natural"
+
+    def __post_init__(self):
+        if self.spectrum not in ("power", "magnitude") or self.log not in ("decibel", "natural"):
+            raise ValueError(f"LogMel: spectrum is power or magnitude, log is decibel or natural; got {self}")
+
+    def build(self):
+        """Keras model (samples,) -> (frames, mels, 1) of Kapre and built-in layers alone: it reloads anywhere."""
+        layers = keras.layers
+        waveform = keras.Input((self.num_samples,), name="waveform")
+        x = layers.Reshape((-1, 1), name="channel")(waveform)
+        x = kapre.STFT(
+            n_fft=self.n_fft,
+            win_length=self.window_samples,
+            hop_length=self.hop_samples,
+            input_data_format="channels_last",
+            output_data_format="channels_last",
+            name="stft",
+        )(x)
+        x = kapre.Magnitude(name="magnitude")(x)
+        if self.spectrum == "power":
+            x = layers.Multiply(name="power")([x, x])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Empty filters")  # told in the docstring
+            x = kapre.ApplyFilterbank(
+                type="mel", filterbank_kwargs=self._filterbank(), data_format="channels_last", name="mel"
+            )(x)
+        # Kapre clamps to so many dB under each clip's own maximum: a range wider than float32 turns that off.
+        x = kapre.MagnitudeToDecibel(ref_value=self.floor, amin=self.floor, dynamic_range=1e4, name="decibel")(x)
+        if self.log == "natural":
+            x = layers.Rescaling(np.log(10) / 10, name="natural")(x)
+        return keras.Model(waveform, x, name="log_mel")
+
+    def build_tflite_twin(self):
+        """The same mathematics in operators that TFLite has built in: RFFT2D in place of Kapre's complex transpose.
+
+        It keeps a filterbank of n_fft / 2 x mels floats, where Kapre's own TFLite layer keeps the DFT's matrices.
+        """
+        bands = self.build().get_layer("mel").filterbank  # (frequencies, mels)
+        waveform = keras.Input((self.num_samples,), name="waveform")
+        spectrum = tf.abs(tf.signal.stft(waveform, self.window_samples, self.hop_samples, self.n_fft))
+        if self.spectrum == "power":
+            spectrum = spectrum * spectrum
+        mel = tf.linalg.matmul(spectrum, bands)  # (batch, frames, mels)
+        level = tf.math.log(tf.maximum(mel, self.floor) / self.floor)
+        if self.log == "decibel":
+            level = level * (10 / np.log(10))
+        return keras.Model(waveform, level[..., None], name="log_mel")
+
+    def _filterbank(self):
+        return {
+            "sample_rate": self.sample_rate_hz,
+            "n_freq": self.n_fft // 2 + 1,
+            "n_mels": self.num_mels,
+            "f_min": self.low_hz,
+            "f_max": self.high_hz,
+        }

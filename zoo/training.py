@@ -1,0 +1,161 @@
+"""Training: a plan as values, and a fit that goes on from its last finished epoch after a kill.
+
+It knows no data set, no front end and no compression: a model, and a function that gives the batches of some epochs.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zoo.backend import keras, tf
+
+from tqdm import tqdm
+
+from zoo.errors import ZooError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast: values of a recipe. Defaults: the ACDNet paper, section 3.2.2."""
+
+    epochs: int = 2_000
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    warmup_epochs: int = 10  # at a tenth of the learning rate
+    drops_at: tuple = (0.3, 0.6, 0.9)  # shares of the epochs after which the rate is divided by ten
+    momentum: float = 0.9  # Nesterov's
+    weight_decay: float = 5e-4
+    loss: str = "kl_divergence"
+
+    def with_epochs(self, epochs):
+        """The same plan over `epochs`. Raises: ZooError if there are none."""
+        if epochs < 1:
+            raise ZooError(f"{epochs} epochs train nothing; pass 1 or more")
+        return replace(self, epochs=epochs)
+
+    def learning_rate_at(self, epoch):
+        """Learning rate of `epoch`, counted from 0."""
+        if epoch < min(self.warmup_epochs, self.drops_at[0] * self.epochs):
+            return self.learning_rate / 10
+        return self.learning_rate / 10 ** sum(epoch >= share * self.epochs for share in self.drops_at)
+
+
+class CoupledSGD(keras.optimizers.SGD):
+    """Nesterov SGD whose weight decay joins the gradient, so that momentum carries it, as PyTorch's does.
+
+    Keras's own decay is decoupled and, at momentum 0.9, a tenth as strong.
+    """
+
+    def __init__(self, coupled_decay=0.0, **kwargs):
+        super().__init__(nesterov=True, **kwargs)
+        self.coupled_decay = coupled_decay
+
+    def update_step(self, gradient, variable):
+        super().update_step(gradient + self.coupled_decay * variable, variable)
+
+    def get_config(self):
+        config = super().get_config()
+        config.pop("nesterov")
+        return {**config, "coupled_decay": self.coupled_decay}
+
+
+def fit(model, plan, batches, steps_per_epoch, folder, seed):
+    """The history of `model`, trained in place: one dict for each epoch. The last epoch's weights are the result.
+
+    batches: function (first_epoch, last_epoch) -> tf.data of (inputs, labels). folder: where checkpoints and TensorBoard's
+    logs are kept; the same call after a kill goes on from the last finished epoch, and ends with the
+    weights of a run that was never stopped.
+
+    Raises: ZooError if the loss is not a number, or if a checkpoint cannot be written.
+    """
+    tf.config.experimental.enable_op_determinism()
+    optimizer = CoupledSGD(learning_rate=plan.learning_rate, momentum=plan.momentum, coupled_decay=plan.weight_decay)
+    model.compile(optimizer, plan.loss, metrics=["accuracy"])
+    optimizer.build(model.trainable_variables)
+    progress = _Progress(model, optimizer, Path(folder))
+    first_epoch = progress.restore()
+    if first_epoch < plan.epochs:
+        try:
+            model.fit(
+                batches(first_epoch, plan.epochs),
+                initial_epoch=first_epoch,
+                epochs=plan.epochs,
+                steps_per_epoch=steps_per_epoch,
+                verbose=0,
+                callbacks=[
+                    keras.callbacks.LearningRateScheduler(plan.learning_rate_at),
+                    _Reseed(seed),
+                    progress,
+                    keras.callbacks.TensorBoard(Path(folder) / "tensorboard", write_graph=False),
+                    _Bar(),
+                ],
+            )
+        except (tf.errors.OpError, OSError) as error:
+            raise ZooError(f"{folder}: training stopped ({_reason(error)}); the same command goes on from there") from error
+    return progress.history()
+
+
+def _reason(error):
+    return str(getattr(error, "message", None) or error).splitlines()[0]
+
+
+class _Reseed(keras.callbacks.Callback):
+    """Dropout's numbers depend on seed and epoch alone, not on how many were drawn before."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for number, layer in enumerate(self.model._flatten_layers()):
+            generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
+            if generator is not None:
+                generator.reset_from_key_counter(self.seed, [0, 1_000 * epoch + number])
+
+
+class _Progress(keras.callbacks.Callback):
+    """Checkpoint and history after each epoch. TensorFlow names a checkpoint only once all of it is written."""
+
+    def __init__(self, model, optimizer, folder):
+        super().__init__()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.losses = tf.Variable(tf.zeros((0, 3)), shape=(None, 3))  # one row for each epoch: loss, accuracy, rate
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, losses=self.losses)
+        self.manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), max_to_keep=1)
+
+    def restore(self):
+        self.manager.restore_or_initialize()
+        return len(self.losses.numpy())
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise ZooError(f"epoch {epoch + 1}: the loss is {logs['loss']}; lower the learning rate, or look at the data")
+        row = [[logs["loss"], logs["accuracy"], logs["lr"]]]
+        self.losses.assign(tf.concat([self.losses, row], axis=0))
+        self.manager.save()
+
+    def history(self):
+        """One dict for each epoch that the checkpoint holds."""
+        return [
+            {"epoch": epoch, "loss": loss, "accuracy": accuracy, "learning_rate": learning_rate}
+            for epoch, (loss, accuracy, learning_rate) in enumerate(self.losses.numpy().tolist(), start=1)
+        ]
+
+
+class _Bar(keras.callbacks.Callback):
+    """One line: epochs done, time left, loss. On a terminal it moves; in a log it comes once a minute."""
+
+    def set_params(self, params):
+        super().set_params(params)
+        self.epochs = params["epochs"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not hasattr(self, "bar"):
+            self.bar = tqdm(total=self.epochs, initial=epoch, desc="train", unit="epoch", miniters=1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.set_postfix(loss=f"{logs['loss']:.3f}", accuracy=f"{logs['accuracy']:.3f}", refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
