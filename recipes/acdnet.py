@@ -6,13 +6,12 @@ Check   python -m recipes.acdnet --dataset synth10 --quick
 Hours   2,000 epochs of a fold of ESC-10: 4 on two cores; of ESC-50: 20
 """
 
+from recipes.recipe import Recipe
+from recipes.run import main
 from zoo.frontends import LogMel, Raw
 from zoo.models import acdnet
 from zoo.pipeline import Waveforms
 from zoo.training import Plan
-
-from recipes.recipe import Recipe
-from recipes.run import main
 
 RECIPE = Recipe(
     name="acdnet",

@@ -1,6 +1,6 @@
 """Micro-ACDNet, the paper's pruned ACDNet, with the published widths and trained from scratch.
 
-Paper   Mohaimenuzzaman et al. 2023, tables 11 and 13: ESC-10 96.25 %, ESC-50 83.65 % (best epoch chosen on the test fold)
+Paper   Mohaimenuzzaman et al. 2023, tables 11 and 13: ESC-10 96.25 %, ESC-50 83.65 % (best epoch chosen on test fold)
 Run     python -m recipes.micro_acdnet --dataset esc10
 Check   python -m recipes.micro_acdnet --dataset synth10 --quick
 Hours   2,000 epochs of a fold of ESC-10: 1.5 on two cores
@@ -9,10 +9,9 @@ Hours   2,000 epochs of a fold of ESC-10: 1.5 on two cores
 from dataclasses import replace
 from functools import partial
 
-from zoo.models import acdnet
-
 from recipes import acdnet as full
 from recipes.run import main
+from zoo.models import acdnet
 
 RECIPE = replace(
     full.RECIPE,

@@ -4,17 +4,30 @@ Whatever is unfinished lies in runs/, and the same command goes on from there.
 """
 
 import argparse
+import csv
+import hashlib
+import json
+import math
 import shlex
+import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
-from zoo import assembly, datasets, pipeline, training
 from zoo.backend import keras
+
+import numpy as np
+
+import zoo
+from zoo import assembly, datasets, evaluation, pipeline, plots, training
 from zoo.errors import ZooError
-from zoo.export.folder import ExportedModel
+from zoo.export import card
+from zoo.export.folder import whole_folder, write_models, write_sums
+from zoo.measure import counts, files
 
 RUNS = Path("runs")
-CALIBRATION_CROPS = 256
+CALIBRATION_CROPS = 256  # that set the ranges of int8
+COMPARED_CROPS = 20  # on which TFLM must give the bytes of LiteRT's reference kernels
 
 
 def main(recipe, argv=None):
@@ -80,11 +93,8 @@ def run(recipe, args):
     test, train = clips.where(clips.folds == args.fold), clips.where(clips.folds != args.fold)
     if not len(test) or not len(train):
         raise ZooError(f"{args.dataset}: no fold {args.fold}; its folds are {sorted(set(clips.folds.tolist()))}")
-    fingerprint = builder.builder_config.name
-    run_folder = RUNS / "-".join(
-        [recipe.name, args.front_end, args.dataset, fingerprint, f"fold{args.fold}", f"{plan.epochs}epochs"]
-        + [f"seed{args.seed}"]
-    )
+    what = (recipe.name, args.front_end, args.dataset, builder.builder_config.name)
+    run_folder = RUNS / "-".join([*what, f"fold{args.fold}", f"{plan.epochs}epochs", f"seed{args.seed}"])
 
     # Training
     def finetune(backbone, plan, stage):
@@ -101,11 +111,119 @@ def run(recipe, args):
 
     keras.utils.set_random_seed(args.seed)
     columns_shape = front_end.build().output_shape[1:]
-    base = recipe.backbone(columns_shape, len(labels), front_end.sample_rate_hz)
-    history = finetune(base, plan, "base")
-    print(history[-1])
+    backbone = recipe.backbone(columns_shape, len(labels), front_end.sample_rate_hz)
+    history = finetune(backbone, plan, "base")
+
+    calibration = pipeline.unmixed_crops(train, front_end.num_samples, CALIBRATION_CROPS, args.seed)
+    for variant, folder in folders.items():
+        variant_backbone = backbone
+        for step in recipe.variants[variant]:
+            variant_backbone = step(variant_backbone, finetune)
+        metrics = {
+            "model": folder.name.removesuffix(f"-{args.dataset}"),
+            "dataset": args.dataset,
+            "test_fold": args.fold,
+            "test_clips": len(test),
+            "test_classes": [labels[target] for target in sorted(set(test.targets.tolist()))],
+            "train_clips": len(train),
+            "crops_per_clip": recipe.waveforms.eval_crops,
+            "sample_rate_hz": front_end.sample_rate_hz,
+            "num_samples": front_end.num_samples,
+            "front_end": args.front_end,
+            "labels": labels,
+            "epochs": plan.epochs,
+            "seed": args.seed,
+            "command": args.command,
+            "paper": recipe.paper,
+            "data_fingerprint": builder.builder_config.name,
+            "skipped_files": list(builder.info.metadata["skipped"]),
+            "versions": _versions(),
+        }
+        with whole_folder(folder, args.overwrite) as unfinished:
+            # Export
+            column_stride_samples = write_models(
+                unfinished, front_end, variant_backbone, recipe.seam, recipe.hop_columns, calibration, labels
+            )
+            # Proof: each file as its users run it, on the test fold, once
+            scores, metrics["files"] = _prove(
+                unfinished, column_stride_samples, test, metrics, args.seed, run_folder / "scores"
+            )
+            if column_stride_samples:
+                few = calibration[:COMPARED_CROPS]
+                metrics["tflm_equals_litert_reference"] = {"crops": len(few)}
+                if not files.same_bytes(unfinished, column_stride_samples, few):
+                    raise ZooError(f"{folder}: TFLM and LiteRT's reference kernels give different bytes; none is kept")
+                metrics["column_stride_samples"] = column_stride_samples
+            # Report
+            _report(unfinished, assembly.join(front_end.build(), variant_backbone), metrics, history, scores, test,
+                    recipe.seam, builder.info)  # fmt: skip
+        print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
+    shutil.rmtree(run_folder / "base" / "checkpoints")  # what is finished lies in the exported folder; logs stay
 
 
 def _folder_name(recipe, variant, args):
     front_end = "" if args.front_end == next(iter(recipe.front_ends)) else f"_{args.front_end}"
     return f"{recipe.name}{front_end}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"
+
+
+def _versions():
+    packages = ("tensorflow", "tf-keras", "kapre", "ai-edge-litert", "tflite-micro")
+    return {"zoo": zoo.__version__, **{package: metadata.version(package) for package in packages}}
+
+
+def _prove(folder, column_stride_samples, test, metrics, seed, cache):
+    """(scores of model.h5, what metrics.json says of each file). Scores once made are read from `cache` after a kill."""
+    cache.mkdir(parents=True, exist_ok=True)
+    crops = [
+        pipeline.judging_crops(test.waveform(i), metrics["num_samples"], metrics["crops_per_clip"])
+        for i in range(len(test))
+    ]
+    rows, reference = {}, None
+    for exported in files.open_folder(folder, column_stride_samples):
+        digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arena_bytes))
+        cached = cache / f"{digest.hexdigest()[:16]}-{metrics['crops_per_clip']}crops.npy"
+        if not cached.exists():
+            scores = evaluation.clip_scores(exported.run, crops, " + ".join(exported.arena_bytes))
+            np.save(cached.with_suffix(".unfinished.npy"), scores)
+            cached.with_suffix(".unfinished.npy").rename(cached)
+        scores = np.load(cached)
+        reference = scores if reference is None else reference
+        low, high = evaluation.interval(scores.argmax(axis=1) == test.targets, test.sources, seed)
+        for path, arena_bytes in exported.arena_bytes.items():
+            rows[path] = {
+                "accuracy": evaluation.accuracy(scores, test.targets),
+                "low": None if math.isnan(low) else low,  # one source recording has no interval
+                "high": None if math.isnan(high) else high,
+                "changed_clips": evaluation.changed_decisions(reference, scores),
+                "bytes": (folder / path).stat().st_size,
+                "arena_bytes": arena_bytes,
+                "kernels": exported.kernels,
+            }
+    return reference, rows
+
+
+def _report(folder, model, metrics, history, scores, test, seam, info):
+    """Writes the pictures, training.csv, metrics.json, card.md and the check sums."""
+    metrics |= {
+        "parameters": counts.trainable_parameters(model),
+        "macs": counts.macs(model),
+        "paper_flops": counts.paper_flops(model),
+    }
+    title = f"{metrics['model']} on {metrics['dataset']}, fold {metrics['test_fold']}"
+    rows, edges = counts.graph_of(model)
+    plots.layer_graph(rows, edges, folder / "layers.png", title, seam if seam in [row.name for row in rows] else None)
+    plots.training_curves(history, folder / "training.png", title)
+    confusion = evaluation.confusion(scores, test.targets, len(metrics["labels"]))
+    plots.confusion_matrix(confusion, metrics["labels"], folder / "confusion.png", title)
+    plots.per_class_scores(evaluation.per_class(confusion), metrics["labels"], folder / "per_class.png", title)
+    measured = [
+        (path, row["bytes"], row["accuracy"], (row["low"], row["high"])) for path, row in metrics["files"].items()
+    ]
+    plots.files_compared(measured, folder / "files.png", title)
+    with open(folder / "training.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, history[0])
+        writer.writeheader()
+        writer.writerows(history)
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    card.write_card(folder, metrics, (info.homepage, info.redistribution_info.license, info.citation))
+    write_sums(folder)

@@ -61,7 +61,7 @@ class Clips:
 
 
 def clips_at(builder, sample_rate_hz, cache):
-    """All `Clips` of a prepared TFDS builder at `sample_rate_hz`: decoded and resampled once, then read from `cache`."""
+    """All `Clips` of a prepared TFDS builder at `sample_rate_hz`, decoded and resampled once, then read from `cache`."""
     path = Path(cache) / f"{builder.name}-{builder.builder_config.name}-{sample_rate_hz}hz.npz"
     if not path.exists():
         _write_clips(builder, sample_rate_hz, path)
@@ -138,7 +138,7 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
 
 
 def _stretched_crop(samples, start, end, num_samples, stretch, position):
-    """Crop (num_samples,) of the clip samples[start:end], `stretch` times as long, with half a crop of silence around it.
+    """Crop (num_samples,) of the clip samples[start:end], `stretch` times as long, half a crop of silence around it.
 
     position: where in the padded clip the crop lies, 0 (its start) to 1 (its end). Only what the crop needs is
     interpolated (linearly, as EnvNet-v2 does), not the clip.

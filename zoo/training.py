@@ -91,12 +91,9 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed):
                 ],
             )
         except (tf.errors.OpError, OSError) as error:
-            raise ZooError(f"{folder}: training stopped ({_reason(error)}); the same command goes on from there") from error
+            reason = str(getattr(error, "message", None) or error).splitlines()[0]
+            raise ZooError(f"{folder}: training stopped ({reason}); the same command goes on from there") from error
     return progress.history()
-
-
-def _reason(error):
-    return str(getattr(error, "message", None) or error).splitlines()[0]
 
 
 class _Reseed(keras.callbacks.Callback):
@@ -129,7 +126,9 @@ class _Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["loss"]):
-            raise ZooError(f"epoch {epoch + 1}: the loss is {logs['loss']}; lower the learning rate, or look at the data")
+            raise ZooError(
+                f"epoch {epoch + 1}: the loss is {logs['loss']}; lower the learning rate or look at the data"
+            )
         row = [[logs["loss"], logs["accuracy"], logs["lr"]]]
         self.losses.assign(tf.concat([self.losses, row], axis=0))
         self.manager.save()

@@ -94,12 +94,14 @@ def run_in_tensorflow():
 @pytest.fixture(scope="session")
 def files(net, calibration):
     """Every file of the net, by name."""
-    frontend, body = seam.micro_pair(seam.hop_model(net.front, HOP_SAMPLES), net.front, net.body, calibration)
+    columns = seam.columns_of(net.front, calibration)
+    body = seam.int8_body(net.body, columns)
+    frontend = seam.micro_frontend(net.front, body, HOP_COLUMNS, calibration)
     return {
         "float": tflite.to_float(net.whole),
         "front_float": tflite.to_float(net.front),
         "body_float": tflite.to_float(net.body),
-        "seam_int8": seam.seam_int8(net.front, net.body, calibration),
+        "seam_int8": seam.seam_int8(net.front, net.body, columns),
         "whole_int8": seam.whole_int8(net.whole, calibration),
         "front_int16x8": tflite.to_int16x8(net.front, calibration),
         "frontend": frontend,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import ZooError
-from zoo.export.keras import save_h5, save_keras3
+from zoo.export.keras_files import Keras3, save_h5, save_keras3
 
 RELOAD = """
 import sys, kapre, numpy as np, tensorflow as tf
@@ -52,9 +52,14 @@ def test_files_open_with_tensorflow_and_kapre_alone(folder):
         np.testing.assert_allclose(np.load(folder / f"{name}.npy"), np.load(folder / "scores.npy"), atol=1e-5)
 
 
-def test_an_h5_that_keras_3_cannot_open_is_told_in_one_line(tmp_path):
-    (tmp_path / "model.h5").write_bytes(b"no model")
-    with pytest.raises(ZooError, match="model.h5: Keras 3 could not write it as .keras: OSError") as error:
-        save_keras3(tmp_path / "model.h5", tmp_path / "model.keras")
+def test_a_file_that_keras_3_cannot_open_is_told_in_one_line(tmp_path):
+    (tmp_path / "model.h5").write_bytes(b"no HDF5")
+    with pytest.raises(ZooError, match=r"model\.h5: Keras 3 could not open or save it: \w+: .+$") as error:
+        Keras3(tmp_path / "model.h5").run(np.zeros((1, 16), np.float32))
     assert "\n" not in str(error.value)
-    assert not (tmp_path / "model.keras").exists()
+
+
+def test_keras_3_process_scores_any_number_of_batches(folder):
+    model, waveforms = Keras3(folder / "model.keras"), np.load(folder / "waveforms.npy")
+    twice = np.concatenate([model.run(waveforms[:1]), model.run(waveforms[1:])])
+    np.testing.assert_allclose(twice, np.load(folder / "scores.npy"), atol=1e-5)  # as above

@@ -26,7 +26,7 @@ int main() {
   }
 }
 """
-LABELS = ["dog", 'a"; #error', "back\\slash", "two\nlines", "what??/ ??=", "Glocken läuten", "犬", "\x07" "1", "%s"]
+LABELS = ["dog", 'a"; #error', "back\\slash", "two\nlines", "what??/ ??=", "Glocken läuten", "犬", "\x071", "%s"]
 
 
 def compiled_output(folder, source, name):

@@ -76,22 +76,13 @@ def test_pair_gives_the_same_bytes_in_tflm_and_in_reference_kernels(files, sound
     assert (device.kernels, host.kernels) == ("tflm", "litert-reference")
 
 
-def test_pair_runs_each_half_as_the_one_file_of_both(files, sounds):
-    """The body on the pair's columns, byte by byte what the int8 inside of one TFLM call computes."""
-    device, body = pair_of(files, TFLM), TFLM(files["body"])
-    whole = flatbuffer.append_quantize(files["front_int16x8"], body.input.scale, body.input.zero_point)
-    one_call = TFLM(flatbuffer.concatenate(whole, files["body"]))
-    np.testing.assert_array_equal(device.run(sounds), one_call.run(sounds))
-
-
 def test_frontend_takes_pcm_as_it_is_and_gives_columns_as_the_body_takes_them(net, files, calibration):
     frontend, body = reference(files["frontend"]), reference(files["body"])
     assert frontend.input == ((613,), np.int16, 1 / 32768, 0)
     assert frontend.output[1:] == body.input[1:]
-    hop = seam.hop_model(net.front, 613)
     for gain in (0.01, 2.0):  # a quiet calibration set, and one that clips at both ends
         waveforms = np.clip(calibration * gain, -1, 1)
-        assert reference(seam.micro_pair(hop, net.front, net.body, waveforms)[0]).input[2:] == (1 / 32768, 0)
+        assert reference(seam.micro_frontend(net.front, files["body"], 3, waveforms)).input[2:] == (1 / 32768, 0)
 
 
 def test_a_clip_that_peaks_beyond_the_range_saturates_and_does_not_wrap(files, sounds):
@@ -145,12 +136,20 @@ def test_last_hop_ends_where_the_columns_end():
     np.testing.assert_array_equal(seam.hop_starts(hop_columns=10, columns=10), [0])
 
 
+def test_a_waveform_that_makes_other_columns_than_the_body_takes_is_refused(files):
+    pair = pair_of(files, reference)
+    assert pair.run(np.zeros((1, 2013 + 199), np.float32)).shape == (1, 10)
+    for samples in (2012, 2213):
+        with pytest.raises(ZooError, match=f"10 columns take waveforms of 2013 samples; got {samples}"):
+            pair.run(np.zeros((1, samples), np.float32))
+
+
 def test_pair_whose_ends_do_not_meet_is_refused(files):
     with pytest.raises(ZooError, match="the frontend gives columns as"):
         seam.MicroPair(reference(files["front_int16x8"]), reference(files["body"]), STRIDE_SAMPLES)
 
 
-def test_arena_of_the_pair_is_told_for_each_and_is_smaller_than_the_whole(files):
-    arena_bytes = pair_of(files, TFLM).arena_bytes
-    assert arena_bytes == {"frontend": TFLM(files["frontend"]).arena_bytes, "body": TFLM(files["body"]).arena_bytes}
-    assert sum(arena_bytes.values()) < TFLM(files["whole_int8"]).arena_bytes
+def test_arena_of_the_pair_is_smaller_than_that_of_the_whole(files):
+    pair = pair_of(files, TFLM)
+    assert pair.arena_bytes == pair.frontend.arena_bytes + pair.body.arena_bytes
+    assert pair.arena_bytes < TFLM(files["whole_int8"]).arena_bytes

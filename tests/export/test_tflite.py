@@ -18,7 +18,8 @@ sys.path.insert(0, sys.argv[1])
 import conftest
 from zoo.export import seam
 net = conftest.build_net()
-print(hashlib.sha256(seam.seam_int8(net.front, net.body, conftest.make_sounds(8, seed=1))).hexdigest())
+columns = seam.columns_of(net.front, conftest.make_sounds(8, seed=1))
+print(hashlib.sha256(seam.seam_int8(net.front, net.body, columns)).hexdigest())
 """
 
 
@@ -80,8 +81,7 @@ def test_calibration_that_is_empty_or_of_another_shape_is_refused(net, samples):
     for convert in (
         lambda: tflite.to_int8(net.whole, calibration),
         lambda: tflite.to_int16x8(net.whole, calibration),
-        lambda: seam.seam_int8(net.front, net.body, calibration),
-        lambda: seam.micro_pair(net.front, net.front, net.body, calibration),
+        lambda: seam.columns_of(net.front, calibration),
     ):
         with pytest.raises(ZooError, match=r"calibration needs shape \(n, 2013\), n > 0; got"):
             convert()

@@ -30,7 +30,8 @@ ESC50_LABELS = (
     "footsteps", "laughing", "brushing_teeth", "snoring", "drinking_sipping",
     "door_wood_knock", "mouse_click", "keyboard_typing", "door_wood_creaks", "can_opening",
     "washing_machine", "vacuum_cleaner", "clock_alarm", "clock_tick", "glass_breaking",
-    "helicopter", "chainsaw", "siren", "car_horn", "engine", "train", "church_bells", "airplane", "fireworks", "hand_saw",
+    "helicopter", "chainsaw", "siren", "car_horn", "engine",
+    "train", "church_bells", "airplane", "fireworks", "hand_saw",
 )  # fmt: skip
 ESC10_LABELS = (
     "dog", "rooster", "rain", "sea_waves", "crackling_fire",
@@ -142,15 +143,18 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, clips):
         for row, path, recording in clips:
-            yield row["filename"], {
-                "encoded": path.read_bytes(),
-                "encoding": recording.encoding,
-                "sample_rate_hz": recording.sample_rate_hz,
-                "label": row["category"],
-                "fold": int(row["fold"]),
-                "file": row["filename"],
-                "source": row["src_file"],
-            }
+            yield (
+                row["filename"],
+                {
+                    "encoded": path.read_bytes(),
+                    "encoding": recording.encoding,
+                    "sample_rate_hz": recording.sample_rate_hz,
+                    "label": row["category"],
+                    "fold": int(row["fold"]),
+                    "file": row["filename"],
+                    "source": row["src_file"],
+                },
+            )
 
 
 ESC_CITATION = """@inproceedings{piczak2015esc,

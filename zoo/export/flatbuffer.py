@@ -14,6 +14,7 @@ from zoo.errors import ZooError
 
 DTYPES = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
 
+
 def concatenate(first: bytes, second: bytes) -> bytes:
     """The file that computes second(first(x)).
 

@@ -56,11 +56,13 @@ class Tensor(NamedTuple):
 
     def to_raw(self, x):
         """x in the tensor's own dtype."""
-        return np.asarray(x, np.float32) if self.dtype is np.float32 else quantise(x, *self[2:], self.dtype)
+        if self.dtype is np.float32:
+            return np.asarray(x, np.float32)
+        return quantise(x, self.scale, self.zero_point, self.dtype)
 
     def from_raw(self, q):
         """Real values, float32."""
-        return q if self.dtype is np.float32 else dequantise(q, *self[2:])
+        return q if self.dtype is np.float32 else dequantise(q, self.scale, self.zero_point)
 
 
 class _Runner:

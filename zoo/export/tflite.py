@@ -45,7 +45,7 @@ def check_calibration(model, calibration):
 
 
 def _convert(model, supported_ops, calibration=None, io=tf.float32):
-    inputs = tf.TensorSpec((1, *model.input_shape[1:]), name=model.input_names[0])
+    inputs = tf.TensorSpec((1, *model.input_shape[1:]), name="input")  # Keras counts its own names up: input_1, input_2
     forward = tf.function(lambda x: model(x, training=False)).get_concrete_function(inputs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([forward], model)
     converter.target_spec.supported_ops = supported_ops

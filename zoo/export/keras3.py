@@ -1,0 +1,38 @@
+"""Plain Keras 3 in a process of its own: it opens a model file, saves it as .keras if asked, and scores waveforms.
+
+Run by `zoo.export.keras_files`, never imported: one process cannot hold both Keras 2 and Keras 3.
+
+    python keras3.py MODEL [SAVE_AS.keras]
+
+Then, until standard input ends: a pickled array of waveforms in, one of scores out.
+"""
+
+import os
+import pickle
+import sys
+
+import numpy as np
+
+
+def main(path, save_as=None):
+    sys.path.pop(0)  # a script's own folder, whose modules are no top-level ones
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever TensorFlow prints must not mix with the answers
+    try:
+        import kapre  # noqa: F401  (registers its layers)
+        import keras
+
+        model = keras.models.load_model(path, compile=False)
+        if save_as:
+            model.save(save_as)
+            model = keras.models.load_model(save_as, compile=False)
+    except Exception as error:
+        sys.exit(f"{type(error).__name__}: {error}".splitlines()[0])
+    while sys.stdin.buffer.peek(1):
+        waveforms = pickle.load(sys.stdin.buffer)
+        pickle.dump(np.asarray(model(waveforms, training=False)), answers)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

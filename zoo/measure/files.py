@@ -1,0 +1,53 @@
+"""Every exported file, opened as its user opens it: Keras in Keras, .tflite in LiteRT, micro/ in TFLM."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.export import keras_files
+from zoo.export.interpreter import TFLM, LiteRT
+from zoo.export.seam import MicroPair
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Files that together make scores of a waveform: one file, or the pair in micro/."""
+
+    arena_bytes: dict  # path in the folder -> bytes of TFLM's arena, None where there is none
+    kernels: str
+    run: Callable  # waveforms (n, samples) -> scores (n, classes), float32
+
+
+def open_folder(folder, column_stride_samples):
+    """The `Exported` of a folder, one after the other: each is opened when it is asked for.
+
+    column_stride_samples: as `zoo.export.folder.write_models` gave it; None where micro/ holds the body alone, which
+    is fed the log-mel of model.h5.
+    """
+    folder = Path(folder)
+    yield Exported({"model.h5": None}, "keras-2", keras_files.open_h5(folder / "model.h5"))
+    yield Exported({"model.keras": None}, "keras-3", keras_files.Keras3(folder / "model.keras").run)
+    for name in ("model.tflite", "model_int8.tflite"):
+        model = LiteRT(folder / name, num_threads=2)
+        yield Exported({name: None}, model.kernels, model.run)
+    if column_stride_samples is None:
+        body, front = TFLM(folder / "micro/body.tflite"), keras_files.open_h5(folder / "model.h5", front_end_only=True)
+        arenas = {"micro/body.tflite": body.arena_bytes}
+        yield Exported(arenas, body.kernels, lambda waveforms: body.run(front(waveforms)))
+    else:
+        frontend, body = TFLM(folder / "micro/frontend.tflite"), TFLM(folder / "micro/body.tflite")
+        pair = MicroPair(frontend, body, column_stride_samples)
+        arenas = {"micro/frontend.tflite": frontend.arena_bytes, "micro/body.tflite": body.arena_bytes}
+        yield Exported(arenas, pair.kernels, pair.run)
+        whole = TFLM(folder / "micro/model.tflite")
+        yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
+
+
+def same_bytes(folder, column_stride_samples, waveforms):
+    """Whether TFLM and LiteRT's reference kernels give the same bytes for micro/'s pair on `waveforms`."""
+    files = [Path(folder) / "micro" / name for name in ("frontend.tflite", "body.tflite")]
+    scores = []
+    for kernels in (TFLM, lambda path: LiteRT(path, kernels="reference")):
+        pair = MicroPair(*map(kernels, files), column_stride_samples)
+        scores.append(pair.body.run_raw(pair.columns(waveforms)))
+    return bool((scores[0] == scores[1]).all())
