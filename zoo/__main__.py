@@ -1,27 +1,34 @@
 """`python -m zoo`: what the zoo holds."""
 
-import argparse
 import json
-import sys
 
+from zoo.command_line import OneLineParser
 from zoo.errors import ZooError
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m zoo", description=__doc__, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True)
+    """Runs one command. Exits with 2, after one line, where the input is bad."""
+    parser = OneLineParser(prog="python -m zoo", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="every model at its published setting", allow_abbrev=False)
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
+    listing.set_defaults(run=lambda args: _list(args.json))
+    report = commands.add_parser("report", help="add runs to docs/results/, and remake its page", allow_abbrev=False)
+    report.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder whose run to add")
+    report.set_defaults(run=lambda args: _report(args.folders))
     args = parser.parse_args(argv)
     try:
-        _list(as_json=args.json)
+        args.run(args)
     except ZooError as error:
-        sys.exit(_refuse(parser, error))
+        parser.error(error)
 
 
-def _refuse(parser, error):
-    print(f"{parser.prog}: {error}", file=sys.stderr)
-    return 2
+def _report(folders):
+    from zoo import report
+
+    report.add_runs(folders)
+    report.write_page()
+    print(f"{report.RESULTS / 'README.md'}: {len(report.read_runs())} runs")
 
 
 def _list(as_json):

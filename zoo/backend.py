@@ -3,6 +3,7 @@
 Import `tf` and `keras` from here, never from their own packages.
 """
 
+import logging
 import os
 import sys
 
@@ -28,6 +29,10 @@ if not tf.keras.__name__.startswith("tf_keras"):
 # AutoGraph leaves the package `keras` alone but does not know it under the name `tf_keras`: rewriting all of that code
 # takes 20 s at the first training step of each process, and changes nothing.
 autograph_config.CONVERSION_RULES += (autograph_config.DoNotConvert("tf_keras"),)
+
+# Warnings of TensorFlow and TFDS that a user of the zoo can do nothing about; errors are still told.
+logging.getLogger("absl").setLevel(logging.ERROR)
+tf.get_logger().setLevel(logging.ERROR)
 
 keras = tf.keras
 

@@ -4,9 +4,9 @@ Scores are float32, (clips, classes); targets are integers, (clips,).
 """
 
 import numpy as np
-from tqdm import tqdm
 
 from zoo.errors import ZooError
+from zoo.progress import bar
 
 
 def clip_scores(run, crops, name="model"):
@@ -18,7 +18,7 @@ def clip_scores(run, crops, name="model"):
     Shape: (clips, crops_per_clip, samples) -> (clips, classes)
     Raises: ZooError when a score is not a number: argmax would take it for a decision.
     """
-    scores = np.stack([run(clip).mean(axis=0) for clip in tqdm(crops, desc=f"{name}: scores", unit="clip")])
+    scores = np.stack([run(clip).mean(axis=0) for clip in bar(crops, desc=f"{name}: scores", unit="clip")])
     broken = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if len(broken):
         raise ZooError(f"{name}: scores of {len(broken)} of {len(scores)} clips are not finite, first clip {broken[0]}")

@@ -12,10 +12,10 @@ from pathlib import Path
 from zoo.backend import tf
 
 import numpy as np
-from tqdm import tqdm
 
 from zoo import audio
 from zoo.errors import ZooError
+from zoo.progress import bar
 
 FULL_SCALE = 32_768.0  # samples are kept as int16; a waveform is int16 / 32768
 
@@ -61,7 +61,7 @@ class Clips:
 
 
 def clips_at(builder, sample_rate_hz, cache):
-    """All `Clips` of a prepared TFDS builder at `sample_rate_hz`, decoded and resampled once, then read from `cache`."""
+    """All `Clips` of a prepared TFDS builder at one rate, decoded and resampled once, then read from `cache`."""
     path = Path(cache) / f"{builder.name}-{builder.builder_config.name}-{sample_rate_hz}hz.npz"
     if not path.exists():
         _write_clips(builder, sample_rate_hz, path)
@@ -77,7 +77,7 @@ def _write_clips(builder, sample_rate_hz, path):
         return tf.cast(samples, tf.int16), example["label"], example["fold"], example["file"], example["source"]
 
     dataset = builder.as_dataset(split="all", shuffle_files=False).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    progress = tqdm(dataset, total=builder.info.splits.total_num_examples, unit="clip",
+    progress = bar(dataset, total=builder.info.splits.total_num_examples, unit="clip",
                     desc=f"{builder.name}: decode at {sample_rate_hz} Hz")  # fmt: skip
     rows = [(*example[:3], example[3].decode(), example[4].decode()) for example in map(_to_numpy, progress)]
     rows.sort(key=lambda row: (row[1], row[3]))

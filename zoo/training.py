@@ -9,9 +9,8 @@ from pathlib import Path
 
 from zoo.backend import keras, tf
 
-from tqdm import tqdm
-
 from zoo.errors import ZooError
+from zoo.progress import bar
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class CoupledSGD(keras.optimizers.SGD):
 def fit(model, plan, batches, steps_per_epoch, folder, seed):
     """The history of `model`, trained in place: one dict for each epoch. The last epoch's weights are the result.
 
-    batches: function (first_epoch, last_epoch) -> tf.data of (inputs, labels). folder: where checkpoints and TensorBoard's
-    logs are kept; the same call after a kill goes on from the last finished epoch, and ends with the
+    batches: function (first_epoch, last_epoch) -> tf.data of (inputs, labels). folder: where checkpoints and
+    TensorBoard's logs are kept; the same call after a kill goes on from the last finished epoch, and ends with the
     weights of a run that was never stopped.
 
     Raises: ZooError if the loss is not a number, or if a checkpoint cannot be written.
@@ -142,7 +141,7 @@ class _Progress(keras.callbacks.Callback):
 
 
 class _Bar(keras.callbacks.Callback):
-    """One line: epochs done, time left, loss. On a terminal it moves; in a log it comes once a minute."""
+    """One line: epochs done, time left, loss."""
 
     def set_params(self, params):
         super().set_params(params)
@@ -150,7 +149,7 @@ class _Bar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if not hasattr(self, "bar"):
-            self.bar = tqdm(total=self.epochs, initial=epoch, desc="train", unit="epoch", miniters=1)
+            self.bar = bar(total=self.epochs, initial=epoch, desc="train", unit="epoch")
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.set_postfix(loss=f"{logs['loss']:.3f}", accuracy=f"{logs['accuracy']:.3f}", refresh=False)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import tensorflow_datasets as tfds
+
 from zoo.datasets.esc import Esc10, Esc50, Source, Synth10
 from zoo.errors import ZooError
 
@@ -25,5 +27,6 @@ def load(name, cache, data_dir=None, skip_bad=False):
     fingerprint = builder_class.fingerprint(folder)
     source = Source(name=fingerprint + "-skip_bad" * skip_bad, folder=folder, skip_bad=skip_bad)
     builder = builder_class(data_dir=Path(cache) / "tfds", config=source)
+    tfds.disable_progress_bar()  # the builders show their own, and TFDS's are many
     builder.download_and_prepare()
     return builder

@@ -13,11 +13,11 @@ from pathlib import Path
 from zoo.backend import tf
 
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
 from zoo import audio
 from zoo.datasets import synth10
 from zoo.errors import ZooError
+from zoo.progress import bar
 
 ARCHIVE_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 
@@ -129,7 +129,7 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         good = {}
-        for row in tqdm(self.rows(self.builder_config.folder), desc=f"{self.name}: look at clips", unit="clip"):
+        for row in bar(self.rows(self.builder_config.folder), desc=f"{self.name}: look at clips", unit="clip"):
             path = Path(self.builder_config.folder) / "audio" / row["filename"]
             try:
                 if not path.is_file():

@@ -19,7 +19,8 @@ from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, oaconvolve, sosfilt
-from tqdm import tqdm
+
+from zoo.progress import bar
 
 SAMPLE_RATE_HZ = 44_100
 DURATION_S = (2.0, 7.0)
@@ -366,7 +367,7 @@ def write(folder, clips_per_class: int = 40, seed: int = 2026) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     rows = []
     clips = [(index, target) for index in range(clips_per_class) for target in range(len(LABELS))]
-    for index, target in tqdm(clips, desc="synth10", unit="clip"):
+    for index, target in bar(clips, desc="synth10", unit="clip"):
         rng = np.random.default_rng(np.random.SeedSequence((seed, target, index)))
         pcm = np.round(synthesise(LABELS[target], rng) * 32767).astype(np.int16)
         fold, src_file, take = index % NUM_FOLDS + 1, 1000 * (target + 1) + index, "A"

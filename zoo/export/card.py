@@ -1,6 +1,7 @@
 """The card of an exported folder: what the model is, how it was made, what it scores and costs."""
 
 from pathlib import Path
+from textwrap import fill, indent
 
 
 def table(metrics):
@@ -20,58 +21,49 @@ def table(metrics):
 def write_card(folder, metrics, source):
     """Writes card.md from what metrics.json holds and the data set's `source`: (homepage, licence, citation)."""
     homepage, licence, citation = source
-    pair = "micro/frontend.tflite" in metrics["files"]
-    text = f"""# {metrics["model"]} on {metrics["dataset"]}
-
-Source: {metrics["paper"]}
-
-A classifier of {len(metrics["labels"])} sounds. It takes {metrics["num_samples"]:,} samples at
-{metrics["sample_rate_hz"]:,} Hz ({metrics["num_samples"] / metrics["sample_rate_hz"]:.2f} s), mono, float32 in [-1, 1]
-(16-bit samples divided by 32768; never scaled by their own peak), and gives one score for each line of `labels.txt`.
-
-## What it scores and costs
-
-Test fold {metrics["test_fold"]} ({metrics["test_clips"]} clips), scored once, after the last epoch; a clip's scores are
-the mean over {metrics["crops_per_clip"]} crops. The interval is a percentile bootstrap over source recordings. "Changed clips" are
-decisions that differ from those of `model.h5`. Classes in the fold: {", ".join(metrics["test_classes"])}.
-
-{table(metrics)}
-
-{_micro_note(metrics) if pair else ""}
-Trainable parameters {metrics["parameters"]:,}; multiplies for one input {metrics["macs"]:,} (as the ACDNet paper counts,
-with ReLU outputs, pooled inputs, dense biases and softmax: {metrics["paper_flops"]:,}).
-Arenas were measured in TFLM on a 64-bit host.
-
-![accuracy against size](files.png)
-![per class](per_class.png)
-![confusion](confusion.png)
-
-## How it was made
-
-    {metrics["command"]}
-
-{metrics["epochs"]:,} epochs, seed {metrics["seed"]}, front end {metrics["front_end"]}. Versions: {_versions(metrics)}.
-Data fingerprint `{metrics["data_fingerprint"]}`{_skipped(metrics)}.
-
-![training](training.png)
-![layers](layers.png)
-
-## Data
-
-{metrics["dataset"]}{f", {homepage}" if homepage else ""}. Licence of the recordings: {licence}. The code is Apache-2.0.
-"""
-    if citation:
-        text += f"\n    {citation.strip()}\n".replace("\n  ", "\n      ")
-    (Path(folder) / "card.md").write_text(text, encoding="utf-8")
+    seconds = metrics["num_samples"] / metrics["sample_rate_hz"]
+    paragraphs = [
+        f"# {metrics['model']} on {metrics['dataset']}",
+        f"Source: {metrics['paper']}.",
+        f"A classifier of {len(metrics['labels'])} sounds. It takes {metrics['num_samples']:,} samples at "
+        f"{metrics['sample_rate_hz']:,} Hz ({seconds:.2f} s), mono, float32 in [-1, 1] (16-bit samples divided by "
+        "32768, never scaled by their own peak), and gives one score for each line of `labels.txt`.",
+        "## What it scores and costs",
+        f"Test fold {metrics['test_fold']} ({metrics['test_clips']} clips), scored once, after the last epoch. A "
+        f"clip's scores are the mean over {metrics['crops_per_clip']} crops. The interval is a percentile bootstrap "
+        "over source recordings. Changed clips are decisions that differ from those of `model.h5`. Classes in the "
+        f"fold: {', '.join(metrics['test_classes'])}.",
+        table(metrics),
+        *_micro_note(metrics),
+        f"Trainable parameters {metrics['parameters']:,}; multiplies for one input {metrics['macs']:,} (as the ACDNet "
+        f"paper counts, with ReLU outputs, pooled inputs, dense biases and softmax: {metrics['paper_flops']:,}). "
+        "Arenas were measured in TFLM on a 64-bit host.",
+        "![accuracy against size](files.png)\n![per class](per_class.png)\n![confusion](confusion.png)",
+        "## How it was made",
+        f"    {metrics['command']}",
+        f"{metrics['epochs']:,} epochs on {metrics['train_clips']:,} clips, seed {metrics['seed']}, front end "
+        f"{metrics['front_end']}. Versions: {', '.join(map(' '.join, metrics['versions'].items()))}. Data fingerprint "
+        f"`{metrics['data_fingerprint']}`{_skipped(metrics)}.",
+        "![training](training.png)\n![layers](layers.png)",
+        "## Data",
+        f"{' '.join(filter(None, [metrics['dataset'], homepage]))}. Licence of the recordings: {licence}. The code is "
+        "Apache-2.0.",
+        indent(citation, "    "),
+    ]
+    text = "\n\n".join(fill(paragraph, 100) if paragraph[:1].isalpha() else paragraph for paragraph in paragraphs)
+    (Path(folder) / "card.md").write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
 def _micro_note(metrics):
-    equal = metrics["tflm_equals_litert_reference"]
-    return (
-        "`micro/frontend.tflite` and `micro/body.tflite` run as a pair, hop by hop, and share one row's figures; "
-        f"on {equal['crops']} crops TFLM gave the bytes of LiteRT's reference kernels. `micro/model.tflite` is the same "
-        "network as one int8 call with an 8-bit waveform, for comparison: use the pair.\n"
-    )
+    if "tflm_bytes_unlike_litert_reference" not in metrics:
+        return []
+    unlike = metrics["tflm_bytes_unlike_litert_reference"]
+    return [
+        "The frontend and the body of micro/ run as a pair, hop by hop, and share one row's figures. On "
+        f"{unlike['crops']} crops {unlike['columns']} bytes of columns and {unlike['scores']} of scores differ between "
+        "TFLM and LiteRT's reference kernels. `micro/model.tflite` is the same network as one int8 call with an 8-bit "
+        "waveform, for comparison: use the pair."
+    ]
 
 
 def _percent(share):
@@ -80,10 +72,6 @@ def _percent(share):
 
 def _number(count):
     return "" if count is None else f"{count:,}"
-
-
-def _versions(metrics):
-    return ", ".join(f"{name} {version}" for name, version in metrics["versions"].items())
 
 
 def _skipped(metrics):

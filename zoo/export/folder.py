@@ -31,7 +31,7 @@ def whole_folder(folder, overwrite):
 
 
 def write_models(folder, front_end, backbone, seam_layer, hop_columns, calibration, labels):
-    """Writes every file that runs: Keras, .tflite, micro/ with C arrays, labels. Returns the columns' stride in samples.
+    """The columns' stride in samples, once every file that runs is written: Keras, .tflite, micro/ with C arrays.
 
     front_end: the spec (`zoo.frontends`). calibration: unmixed training crops (n, samples), float32 in [-1, 1).
     The stride is None where the front end is not learned: micro/ then holds the body alone.

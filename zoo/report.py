@@ -1,0 +1,113 @@
+"""Results are data: one row a run in docs/results/runs.csv, from which the page beside it is made."""
+
+import csv
+import json
+from pathlib import Path
+
+from zoo.errors import ZooError
+
+RESULTS = Path("docs/results")
+# The files whose figures a row holds, and what their columns are called.
+FILES = {
+    "model.h5": "keras",
+    "model.tflite": "tflite",
+    "model_int8.tflite": "int8",
+    "micro/body.tflite": "micro",
+    "micro/model.tflite": "micro_one_call",
+}
+FIGURES = ("accuracy", "low", "high", "changed_clips", "bytes", "arena_bytes")
+COLUMNS = (
+    "model", "dataset", "test_fold", "test_clips", "epochs", "seed", "front_end", "parameters", "macs",
+    *(f"{name}_{figure}" for name in FILES.values() for figure in FIGURES), "frontend_arena_bytes",
+    "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
+)  # fmt: skip
+
+
+def add_runs(folders):
+    """Adds a row for each exported folder's metrics.json; a row of the same command and data is replaced.
+
+    Raises: ZooError naming the first folder without a metrics.json.
+    """
+    rows = {(row["command"], row["data_fingerprint"]): row for row in read_runs()}
+    for folder in folders:
+        path = Path(folder) / "metrics.json"
+        if not path.is_file():
+            raise ZooError(f"{path}: not there; give the folder that a recipe exported")
+        row = _row(json.loads(path.read_text()))
+        rows[row["command"], row["data_fingerprint"]] = row
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with open(RESULTS / "runs.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows.values())
+
+
+def read_runs():
+    """The rows of runs.csv, all values as text."""
+    if not (RESULTS / "runs.csv").is_file():
+        return []
+    with open(RESULTS / "runs.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_page():
+    """Remakes docs/results/README.md from runs.csv."""
+    runs = read_runs()
+    lines = [
+        "# Results",
+        "",
+        "Made from `runs.csv` by `python -m zoo report`, never by hand. Accuracy in %, with its 95 % interval",
+        "(percentile bootstrap over source recordings); the test fold is scored once, after the last epoch. In brackets:",
+        "clips whose decision differs from that of Keras in float. Arenas in bytes, TFLM on a 64-bit host.",
+        "",
+        "| model | data set, fold | clips | epochs | Keras | int8 (LiteRT) | micro/ pair (TFLM) | one int8 call (TFLM) "
+        "| arena, pair | arena, one call |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for run in runs:
+        arenas = [run["frontend_arena_bytes"], run["micro_arena_bytes"]]
+        cells = [
+            run["model"],
+            f"{run['dataset']}, {run['test_fold']}",
+            run["test_clips"],
+            run["epochs"],
+            f"{_percent(run['keras_accuracy'])} ({_percent(run['keras_low'])} to {_percent(run['keras_high'])})",
+            *(_changed(run, name) for name in ("int8", "micro", "micro_one_call")),
+            " + ".join(map(_count, filter(None, arenas))),
+            _count(run["micro_one_call_arena_bytes"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "Each row's command, in the order above:", "", *(f"    {run['command']}" for run in runs), ""]
+    lines += [
+        f"{run['model']} on fold {run['test_fold']} of {run['dataset']} heard these of its classes: "
+        f"{run['test_classes']}.\n"
+        for run in runs
+        if run["dataset"] == "esc50"
+    ]
+    (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
+
+
+def _row(metrics):
+    row = {column: metrics[column] for column in COLUMNS if column in metrics}
+    for path, name in FILES.items():
+        for figure, value in metrics["files"].get(path, {}).items():
+            if figure in FIGURES:
+                row[f"{name}_{figure}"] = value
+    row["frontend_arena_bytes"] = metrics["files"].get("micro/frontend.tflite", {}).get("arena_bytes")
+    unlike = metrics.get("tflm_bytes_unlike_litert_reference", {})
+    row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike.get("columns"), unlike.get("scores")
+    row["test_classes"] = ", ".join(metrics["test_classes"])
+    return row
+
+
+def _changed(run, name):
+    accuracy = run[f"{name}_accuracy"]
+    return f"{_percent(accuracy)} ({run[f'{name}_changed_clips']})" if accuracy else ""
+
+
+def _percent(share):
+    return f"{100 * float(share):.2f}" if share else ""
+
+
+def _count(number):
+    return f"{int(number):,}" if number else ""
