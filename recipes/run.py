@@ -3,10 +3,6 @@
 Whatever is unfinished lies in runs/, and the same command goes on from there.
 """
 
-import csv
-import hashlib
-import json
-import math
 import shlex
 import shutil
 import sys
@@ -15,10 +11,8 @@ from pathlib import Path
 
 from zoo.backend import keras
 
-import numpy as np
-
 import zoo
-from zoo import assembly, datasets, evaluation, pipeline, plots, training
+from zoo import assembly, datasets, evaluation, pipeline, training
 from zoo.command_line import OneLineParser
 from zoo.errors import ZooError
 from zoo.export import card
@@ -146,17 +140,24 @@ def run(recipe, args):
                 unfinished, front_end, variant_backbone, recipe.seam, recipe.hop_columns, calibration, labels
             )
             # Proof: each file as its users run it, on the test fold, once
-            scores, metrics["files"] = _prove(
-                unfinished, column_stride_samples, test, metrics, args.seed, run_folder / "scores"
-            )
+            scores, metrics["files"] = files.score_files(
+                unfinished, column_stride_samples, test, front_end.num_samples, recipe.waveforms.eval_crops, args.seed,
+                run_folder / "scores",
+            )  # fmt: skip
             if column_stride_samples:
                 metrics["column_stride_samples"] = column_stride_samples
                 metrics["tflm_bytes_unlike_litert_reference"] = files.differing_bytes(
                     unfinished, column_stride_samples, calibration[:COMPARED_CROPS]
                 )
             # Report
-            _report(unfinished, assembly.join(front_end.build(), variant_backbone), metrics, history, scores, test,
-                    recipe.seam, builder)  # fmt: skip
+            model = assembly.join(front_end.build(), variant_backbone)
+            metrics["parameters"] = counts.trainable_parameters(model)
+            metrics["macs"] = counts.macs(model)
+            metrics["paper_flops"] = counts.paper_flops(model)
+            confusion = evaluation.confusion(scores, test.targets, len(labels))
+            card.draw_pictures(unfinished, model, recipe.seam, metrics, history, confusion)
+            card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
+            write_sums(unfinished)
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
     shutil.rmtree(run_folder / "base" / "checkpoints")  # what is finished lies in the exported folder; logs stay
 
@@ -169,61 +170,3 @@ def _folder_name(recipe, variant, args):
 def _versions():
     packages = ("tensorflow", "tf-keras", "kapre", "ai-edge-litert", "tflite-micro")
     return {"zoo": zoo.__version__, **{package: metadata.version(package) for package in packages}}
-
-
-def _prove(folder, column_stride_samples, test, metrics, seed, cache):
-    """(scores of model.h5, what metrics.json says of each file). Scores made before a kill are read from `cache`."""
-    cache.mkdir(parents=True, exist_ok=True)
-    crops = [
-        pipeline.judging_crops(test.waveform(i), metrics["num_samples"], metrics["crops_per_clip"])
-        for i in range(len(test))
-    ]
-    rows, reference = {}, None
-    for exported in files.open_folder(folder, column_stride_samples):
-        digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arena_bytes))
-        cached = cache / f"{digest.hexdigest()[:16]}-{metrics['crops_per_clip']}crops.npy"
-        if not cached.exists():
-            scores = evaluation.clip_scores(exported.run, crops, " + ".join(exported.arena_bytes))
-            np.save(cached.with_suffix(".unfinished.npy"), scores)
-            cached.with_suffix(".unfinished.npy").rename(cached)
-        scores = np.load(cached)
-        reference = scores if reference is None else reference
-        low, high = evaluation.interval(scores.argmax(axis=1) == test.targets, test.sources, seed)
-        for path, arena_bytes in exported.arena_bytes.items():
-            rows[path] = {
-                "accuracy": evaluation.accuracy(scores, test.targets),
-                "low": None if math.isnan(low) else low,  # one source recording has no interval
-                "high": None if math.isnan(high) else high,
-                "changed_clips": evaluation.changed_decisions(reference, scores),
-                "bytes": (folder / path).stat().st_size,
-                "arena_bytes": arena_bytes,
-                "kernels": exported.kernels,
-            }
-    return reference, rows
-
-
-def _report(folder, model, metrics, history, scores, test, seam, builder):
-    """Writes the pictures, training.csv, metrics.json, card.md and the check sums."""
-    metrics |= {
-        "parameters": counts.trainable_parameters(model),
-        "macs": counts.macs(model),
-        "paper_flops": counts.paper_flops(model),
-    }
-    title = f"{metrics['model']} on {metrics['dataset']}, fold {metrics['test_fold']}"
-    rows, edges = counts.graph_of(model)
-    plots.layer_graph(rows, edges, folder / "layers.png", title, seam if seam in [row.name for row in rows] else None)
-    plots.training_curves(history, folder / "training.png", title)
-    confusion = evaluation.confusion(scores, test.targets, len(metrics["labels"]))
-    plots.confusion_matrix(confusion, metrics["labels"], folder / "confusion.png", title)
-    plots.per_class_scores(evaluation.per_class(confusion), metrics["labels"], folder / "per_class.png", title)
-    measured = [
-        (path, row["bytes"], row["accuracy"], (row["low"], row["high"])) for path, row in metrics["files"].items()
-    ]
-    plots.files_compared(measured, folder / "files.png", title)
-    with open(folder / "training.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, history[0])
-        writer.writeheader()
-        writer.writerows(history)
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    card.write_card(folder, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
-    write_sums(folder)

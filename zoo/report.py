@@ -57,8 +57,8 @@ def write_page():
         "# Results",
         "",
         "Made from `runs.csv` by `python -m zoo report`, never by hand. Accuracy in %, with its 95 % interval",
-        "(percentile bootstrap over source recordings); the test fold is scored once, after the last epoch. In brackets:",
-        "clips whose decision differs from that of Keras in float. Arenas in bytes, TFLM on a 64-bit host.",
+        "(percentile bootstrap over source recordings); the test fold is scored once, after the last epoch. In",
+        "brackets: clips whose decision differs from that of Keras in float. Arenas in bytes, TFLM on a 64-bit host.",
         "",
         "| model | data set, fold | clips | epochs | Keras | int8 (LiteRT) | micro/ pair (TFLM) | one int8 call (TFLM) "
         "| arena, pair | arena, one call |",

@@ -1,7 +1,13 @@
 """The card of an exported folder: what the model is, how it was made, what it scores and costs."""
 
+import csv
+import json
+import math
 from pathlib import Path
 from textwrap import fill, indent
+
+from zoo import evaluation, plots
+from zoo.measure import counts
 
 
 def table(metrics):
@@ -18,8 +24,32 @@ def table(metrics):
     return "\n".join(lines)
 
 
+def draw_pictures(folder, model, seam_layer, metrics, history, confusion):
+    """Writes the pictures that the card shows, and training.csv, from which one of them is drawn."""
+    folder, labels = Path(folder), metrics["labels"]
+    title = f"{metrics['model']} on {metrics['dataset']}, fold {metrics['test_fold']}"
+    rows, edges = counts.graph_of(model)
+    seam = seam_layer if seam_layer in [row.name for row in rows] else None
+    plots.layer_graph(rows, edges, folder / "layers.png", title, seam)
+    with open(folder / "training.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, history[0])
+        writer.writeheader()
+        writer.writerows(history)
+    plots.training_curves(history, folder / "training.png", title)
+    plots.confusion_matrix(confusion, labels, folder / "confusion.png", title)
+    plots.per_class_scores(evaluation.per_class(confusion), labels, folder / "per_class.png", title)
+    measured = {}  # the pair in micro/ is one point: its rows follow each other and share their figures
+    for path, row in metrics["files"].items():
+        name = "micro/ pair" if path in ("micro/frontend.tflite", "micro/body.tflite") else path
+        size_bytes = row["bytes"] + (measured[name][1] if name in measured else 0)
+        interval = [math.nan if end is None else end for end in (row["low"], row["high"])]
+        measured[name] = (name, size_bytes, row["accuracy"], interval)
+    plots.files_compared(measured.values(), folder / "files.png", title)
+
+
 def write_card(folder, metrics, source):
-    """Writes card.md from what metrics.json holds and the data set's `source`: (homepage, licence, citation)."""
+    """Writes metrics.json, and card.md from it and the data set's `source`: (homepage, licence, citation)."""
+    (Path(folder) / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     homepage, licence, citation = source
     seconds = metrics["num_samples"] / metrics["sample_rate_hz"]
     paragraphs = [

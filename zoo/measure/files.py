@@ -1,10 +1,15 @@
-"""Every exported file, opened as its user opens it: Keras in Keras, .tflite in LiteRT, micro/ in TFLM."""
+"""Every exported file, opened and scored as its user runs it: Keras in Keras, .tflite in LiteRT, micro/ in TFLM."""
 
+import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from zoo import evaluation, pipeline
 from zoo.export import keras_files
 from zoo.export.interpreter import TFLM, LiteRT
 from zoo.export.seam import MicroPair
@@ -42,6 +47,38 @@ def open_folder(folder, column_stride_samples):
         yield Exported(arenas, pair.kernels, pair.run)
         whole = TFLM(folder / "micro/model.tflite")
         yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
+
+
+def score_files(folder, column_stride_samples, test, num_samples, crops_per_clip, seed, cache):
+    """(scores of model.h5, figures of each file by its path): each file run as its users run it, on the clips `test`.
+
+    Scores are float32 (clips, classes). cache: folder in which they are kept, so that a killed run need not make them
+    again.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    crops = [pipeline.judging_crops(test.waveform(i), num_samples, crops_per_clip) for i in range(len(test))]
+    rows, reference = {}, None
+    for exported in open_folder(folder, column_stride_samples):
+        digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arena_bytes))
+        cached = cache / f"{digest.hexdigest()[:16]}-{crops_per_clip}crops.npy"
+        if not cached.exists():
+            scores = evaluation.clip_scores(exported.run, crops, " + ".join(exported.arena_bytes))
+            np.save(cached.with_suffix(".unfinished.npy"), scores)
+            cached.with_suffix(".unfinished.npy").rename(cached)
+        scores = np.load(cached)
+        reference = scores if reference is None else reference
+        low, high = evaluation.interval(scores.argmax(axis=1) == test.targets, test.sources, seed)
+        for path, arena_bytes in exported.arena_bytes.items():
+            rows[path] = {
+                "accuracy": evaluation.accuracy(scores, test.targets),
+                "low": None if math.isnan(low) else low,  # one source recording has no interval
+                "high": None if math.isnan(high) else high,
+                "changed_clips": evaluation.changed_decisions(reference, scores),
+                "bytes": (folder / path).stat().st_size,
+                "arena_bytes": arena_bytes,
+                "kernels": exported.kernels,
+            }
+    return reference, rows
 
 
 def differing_bytes(folder, column_stride_samples, waveforms):

@@ -1,0 +1,139 @@
+"""The card tells what metrics.json holds, and nothing that it does not."""
+
+import copy
+import re
+
+import pytest
+
+from zoo.export import card
+
+SOURCE = ("https://example.org/clips", "CC BY 3.0", "@inproceedings{author2015,\n  title={Clips}}")
+
+
+@pytest.fixture
+def metrics():
+    """Figures that look like nothing else in the card."""
+    rows = {
+        "model.h5": (0.8125, 0.7519, 0.8741, 0, 573_921, None, "keras-2"),
+        "model.tflite": (0.8126, 0.7523, 0.8749, 1, 534_127, None, "litert-xnnpack"),
+        "micro/frontend.tflite": (0.7975, 0.7361, 0.8583, 4, 9_817, 16_993, "tflm"),
+        "micro/body.tflite": (0.7975, 0.7361, 0.8583, 4, 151_237, 37_713, "tflm"),
+    }
+    names = ("accuracy", "low", "high", "changed_clips", "bytes", "arena_bytes", "kernels")
+    return {
+        "model": "micro_acdnet",
+        "dataset": "esc10",
+        "test_fold": 4,
+        "test_clips": 83,
+        "test_classes": ["dog", "rain"],
+        "train_clips": 317,
+        "crops_per_clip": 13,
+        "sample_rate_hz": 20_000,
+        "num_samples": 30_225,
+        "front_end": "raw",
+        "labels": ["dog", "rain", "siren"],
+        "epochs": 2_001,
+        "seed": 77,
+        "command": "python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR --fold 4 --seed 77",
+        "paper": "Somebody et al. 2023, On Sounds",
+        "data_fingerprint": "cc18d19eed9d810d",
+        "skipped_files": [],
+        "versions": {"tensorflow": "2.16.2", "kapre": "0.4.1"},
+        "files": {path: dict(zip(names, row, strict=True)) for path, row in rows.items()},
+        "column_stride_samples": 200,
+        "tflm_bytes_unlike_litert_reference": {"crops": 19, "columns": 0, "scores": 23},
+        "parameters": 131_474,
+        "macs": 14_286_134,
+        "paper_flops": 14_512_345,
+    }
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(metrics):
+        card.write_card(tmp_path, metrics, SOURCE)
+        return (tmp_path / "card.md").read_text(encoding="utf-8")
+
+    return write
+
+
+def words(text):
+    """The text with its line breaks taken out, as a reader sees it."""
+    return re.sub(r"\s+", " ", text)
+
+
+def cells(text, path):
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| {path} |")]
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_a_card_holds_every_figure_of_the_metrics(written, metrics):
+    text = words(written(metrics))
+    for figure in ("micro_acdnet on esc10", "fold 4", "83 clips", "13 crops", "317 clips", "30,225 samples", "20,000 Hz",
+                   "1.51 s", "2,001 epochs", "seed 77", "131,474", "14,286,134", "14,512,345", "`cc18d19eed9d810d`",
+                   "tensorflow 2.16.2", "kapre 0.4.1", "front end raw", "Somebody et al. 2023, On Sounds",
+                   "CC BY 3.0", "https://example.org/clips", "3 sounds", "dog, rain"):  # fmt: skip
+        assert figure in text, figure
+    assert "siren" not in text  # a label of which the test fold holds no clip
+
+
+def test_a_card_holds_the_command_and_the_citation_line_by_line(written, metrics):
+    lines = written(metrics).splitlines()
+    assert f"    {metrics['command']}" in lines
+    assert [line for line in lines if line.strip() in SOURCE[2].replace("\n  ", "\n").split("\n")] == [
+        "    @inproceedings{author2015,",
+        "      title={Clips}}",
+    ]
+
+
+def test_each_file_has_a_row_with_its_figures(written, metrics):
+    text = written(metrics)
+    assert cells(text, "model.h5") == ["model.h5", "81.25", "75.19 to 87.41", "0", "573,921", "", "keras-2"]
+    assert cells(text, "micro/body.tflite") == [
+        "micro/body.tflite", "79.75", "73.61 to 85.83", "4", "151,237", "37,713", "tflm",
+    ]  # fmt: skip
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {8}
+
+
+def test_an_interval_that_is_null_leaves_its_cell_blank(written, metrics):
+    for row in metrics["files"].values():
+        row["low"] = row["high"] = None
+    text = written(metrics)
+    assert cells(text, "model.h5")[2] == ""
+    assert "None" not in text and "nan" not in text.lower().split()
+
+
+def test_skipped_files_are_counted_and_named(written, metrics):
+    assert "left out" not in written(metrics)
+    metrics["skipped_files"] = ["1-7-A-0.ogg", "2-8-B-3.ogg"]
+    assert "2 broken files left out (1-7-A-0.ogg, 2-8-B-3.ogg)" in words(written(metrics))
+
+
+def test_what_differs_between_tflm_and_litert_is_told(written, metrics):
+    text = words(written(metrics))
+    assert "19 crops" in text and "0 bytes of columns" in text and "23 of scores" in text
+
+
+def test_a_card_without_a_micro_front_end_says_nothing_of_one(written, metrics):
+    del metrics["tflm_bytes_unlike_litert_reference"], metrics["column_stride_samples"]
+    del metrics["files"]["micro/frontend.tflite"]
+    assert "frontend" not in written(metrics)
+
+
+def test_every_picture_is_linked_beside_the_card(written, metrics):
+    names = re.findall(r"!\[[^]]+\]\(([^)]+)\)", written(metrics))
+    assert sorted(names) == ["confusion.png", "files.png", "layers.png", "per_class.png", "training.png"]
+
+
+def test_a_card_of_a_data_set_without_homepage_or_citation_has_no_holes(tmp_path, metrics):
+    card.write_card(tmp_path, {**metrics, "dataset": "synth10"}, ("", "CC0 1.0", ""))
+    text = (tmp_path / "card.md").read_text()
+    assert "synth10. Licence of the recordings: CC0 1.0." in words(text)
+    assert "\n\n\n" not in text and text.endswith("\n") and not text.endswith("\n\n")
+
+
+def test_a_card_leaves_its_metrics_as_they_were(written, metrics):
+    before = copy.deepcopy(metrics)
+    written(metrics)
+    assert metrics == before

@@ -1,0 +1,138 @@
+"""An exported folder is there whole or not at all, and never replaced unasked."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.export.folder import whole_folder, write_sums
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where a folder is to be; nothing else lies beside it."""
+    return tmp_path / "exported" / "model-data"
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def write(folder, overwrite=False, card="new"):
+    with whole_folder(folder, overwrite) as unfinished:
+        (unfinished / "card.md").write_text(card)
+        (unfinished / "micro").mkdir()
+        (unfinished / "micro" / "body.cc").write_text(card)
+
+
+def test_a_folder_is_not_there_before_it_is_whole(folder):
+    with whole_folder(folder, overwrite=False) as unfinished:
+        (unfinished / "card.md").write_text("half")
+        assert not folder.exists()
+    assert contents(folder) == {"card.md": b"half"}
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_others_may_read_a_finished_folder(folder):
+    write(folder)
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_block_that_fails_leaves_nothing(folder, error, overwrite):
+    with pytest.raises(error):
+        with whole_folder(folder, overwrite) as unfinished:
+            (unfinished / "card.md").write_text("half")
+            raise error
+    assert list(folder.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_fails_leaves_the_folder_that_it_would_have_replaced(folder, error):
+    write(folder, card="old")
+    with pytest.raises(error):
+        with whole_folder(folder, overwrite=True) as unfinished:
+            (unfinished / "card.md").write_text("half")
+            raise error
+    assert contents(folder) == {"card.md": b"old", "micro/body.cc": b"old"}
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_overwriting_replaces_a_folder_whole(folder):
+    write(folder, card="old")
+    (folder / "left_over.tflite").write_text("old")
+    write(folder, overwrite=True)
+    assert contents(folder) == {"card.md": b"new", "micro/body.cc": b"new"}
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_without_overwrite_a_folder_that_came_meanwhile_is_never_touched(folder):
+    write(folder, card="old")
+    with pytest.raises(OSError):
+        write(folder)
+    assert contents(folder) == {"card.md": b"old", "micro/body.cc": b"old"}
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+from zoo.export.folder import whole_folder
+
+with whole_folder(Path(sys.argv[1]), overwrite=True) as unfinished:
+    (unfinished / "labels.txt").write_text("dog")
+    (unfinished / "model.tflite").write_bytes(bytes(1_000_000))
+"""
+
+
+def at_most_100_kb_a_file():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write itself fails then, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+
+def test_a_write_that_fails_leaves_nothing_half_written(folder):
+    write(folder, card="old")
+    finished = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, folder],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=at_most_100_kb_a_file,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 1 and "File too large" in finished.stderr
+    assert contents(folder) == {"card.md": b"old", "micro/body.cc": b"old"}
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+needs_sha256sum = pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
+
+
+def check_sums(folder):
+    return subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
+
+
+@needs_sha256sum
+def test_sha256sum_reads_the_sums_and_finds_all_files(folder):
+    write(folder)
+    write_sums(folder)
+    checked = check_sums(folder)
+    assert checked.returncode == 0
+    assert sorted(checked.stdout.splitlines()) == ["card.md: OK", "micro/body.cc: OK"]
+
+
+@needs_sha256sum
+def test_sha256sum_finds_the_file_of_which_a_byte_changed(folder):
+    write(folder)
+    write_sums(folder)
+    (folder / "micro" / "body.cc").write_text("nEw")
+    checked = check_sums(folder)
+    assert checked.returncode == 1
+    assert "micro/body.cc: FAILED" in checked.stdout and "card.md: OK" in checked.stdout

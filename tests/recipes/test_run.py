@@ -1,0 +1,337 @@
+"""The command line of a recipe: one short run through, held against other tools; and bad input, one line each."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+from recipes import micro_acdnet
+from recipes.run import main
+
+ROOT = Path(__file__).parents[2]
+LABELS = (
+    "dog", "rooster", "rain", "sea_waves", "crackling_fire",
+    "crying_baby", "sneezing", "clock_tick", "helicopter", "chainsaw",
+)  # fmt: skip
+COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+CROPS = 2  # a clip, of --quick
+NUM_SAMPLES = 30_225
+
+
+def write_table(folder, rows):
+    (folder / "meta").mkdir(parents=True, exist_ok=True)
+    with open(folder / "meta" / "esc50.csv", "w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows)
+
+
+def tones(folder, clips_per_class=4, seconds=2.0):
+    """Ten classes that differ in pitch, in ESC-50's layout; every fourth clip is of fold 1, the others of fold 2."""
+    (folder / "audio").mkdir(parents=True)
+    rng, rows = np.random.default_rng(0), []
+    for target, label in enumerate(LABELS):
+        for take in range(clips_per_class):
+            fold, source = 1 + (take > 0), 1000 * target + take
+            filename = f"{fold}-{source}-A-{target}.wav"
+            time_s = np.arange(int(22_050 * seconds)) / 22_050
+            sound = 0.3 * np.sin(2 * np.pi * 200 * 1.4**target * time_s) + rng.normal(0, 0.02, len(time_s))
+            soundfile.write(folder / "audio" / filename, sound, 22_050, subtype="PCM_16")
+            rows.append(dict(zip(COLUMNS, (filename, fold, target, label, True, source, "A"), strict=True)))
+    write_table(folder, rows)
+    return rows
+
+
+def few_real_clips(esc10, folder):
+    """A clip of each class from fold 1, and three from fold 2."""
+    with open(esc10 / "meta" / "esc10.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    chosen = []
+    for label in LABELS:
+        of_class = [row for row in rows if row["category"] == label]
+        chosen += [row for row in of_class if row["fold"] == "1"][:1] + [row for row in of_class if row["fold"] == "2"][:3]
+    (folder / "audio").mkdir(parents=True)
+    for row in chosen:
+        shutil.copy(esc10 / "audio" / row["filename"], folder / "audio")
+    write_table(folder, [{column: row[column] for column in COLUMNS} for row in chosen])
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A working directory with a folder esc10/ of 40 clips: real ones where there are any."""
+    folder = tmp_path_factory.mktemp("workplace")
+    esc10 = Path(os.environ.get("ZOO_TEST_DATA", "")) / "esc10"
+    if esc10.is_dir():
+        few_real_clips(esc10, folder / "esc10")
+    else:
+        tones(folder / "esc10")
+    return folder
+
+
+def run_recipe(workplace, *flags):
+    command = [sys.executable, "-m", "recipes.micro_acdnet", "--dataset", "esc10", "--data-dir", "esc10", *flags]
+    finished = subprocess.run(
+        command, cwd=workplace, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished
+
+
+@pytest.fixture(scope="module")
+def finished(workplace):
+    """The process of a run with one epoch, that has ended well."""
+    return run_recipe(workplace, "--fold", "1", "--epochs", "1", "--quick")
+
+
+@pytest.fixture(scope="module")
+def exported(workplace, finished):
+    return workplace / "exported" / "micro_acdnet-esc10"
+
+
+@pytest.fixture(scope="module")
+def metrics(exported):
+    return json.loads((exported / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def mel_exported(workplace):
+    run_recipe(workplace, "--fold", "1", "--epochs", "1", "--quick", "--front-end", "mel")
+    return workplace / "exported" / "micro_acdnet_mel-esc10"
+
+
+MODELS = ("model.h5", "model.keras", "model.tflite", "model_int8.tflite")
+PICTURES = ("confusion.png", "files.png", "layers.png", "per_class.png", "training.png")
+PAPERS = ("SHA256SUMS", "card.md", "labels.txt", "metrics.json", "training.csv")
+
+
+def micro_files(*names):
+    tables = {f"micro/labels.{kind}" for kind in ("h", "cc")}
+    return tables | {f"micro/{name}.{kind}" for name in names for kind in ("tflite", "h", "cc")}
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_exports_every_file_and_no_other(workplace, exported):
+    assert files_of(exported) == {*MODELS, *PICTURES, *PAPERS} | micro_files("frontend", "body", "model")
+    assert [path.name for path in (workplace / "exported").glob(".*")] == []
+
+
+def test_a_mel_run_exports_the_body_alone_for_microcontrollers(mel_exported):
+    assert files_of(mel_exported) == {*MODELS, *PICTURES, *PAPERS} | micro_files("body")
+    metrics = json.loads((mel_exported / "metrics.json").read_text())
+    assert (metrics["front_end"], metrics["sample_rate_hz"], metrics["num_samples"]) == ("mel", 16_000, 24_180)
+    assert set(metrics["files"]) == {*MODELS, "micro/body.tflite"}
+    assert "frontend" not in (mel_exported / "card.md").read_text()
+
+
+def test_metrics_tell_how_the_model_was_made(metrics):
+    expected = {
+        "model": "micro_acdnet",
+        "dataset": "esc10",
+        "test_fold": 1,
+        "test_clips": 10,
+        "train_clips": 30,
+        "sample_rate_hz": 20_000,
+        "num_samples": NUM_SAMPLES,
+        "labels": list(LABELS),
+        "seed": 0,
+        "epochs": 1,
+        "crops_per_clip": CROPS,
+        "skipped_files": [],
+    }
+    assert {name: metrics[name] for name in expected} == expected
+    assert re.fullmatch("[0-9a-f]{16}", metrics["data_fingerprint"])
+
+
+def test_the_recorded_command_names_no_folder_of_this_machine(metrics):
+    assert metrics["command"] == (
+        "python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR --fold 1 --epochs 1 --quick"
+    )
+
+
+def test_metrics_hold_a_row_for_each_file_that_runs(exported, metrics):
+    micro = {f"micro/{name}.tflite" for name in ("frontend", "body", "model")}
+    assert set(metrics["files"]) == {*MODELS, *micro}
+    for path, row in metrics["files"].items():
+        assert row["bytes"] == (exported / path).stat().st_size
+        assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+        assert (row["arena_bytes"] is not None) == (path in micro), path
+        assert row["accuracy"] * 10 == pytest.approx(round(row["accuracy"] * 10))  # ten clips
+    assert {path: row["kernels"] for path, row in metrics["files"].items()} == {
+        "model.h5": "keras-2",
+        "model.keras": "keras-3",
+        "model.tflite": "litert-xnnpack",
+        "model_int8.tflite": "litert-xnnpack",
+        **dict.fromkeys(micro, "tflm"),
+    }
+    assert metrics["files"]["model.h5"]["changed_clips"] == 0
+
+
+def test_the_microcontrollers_columns_are_those_of_litert_byte_for_byte(metrics):
+    assert metrics["tflm_bytes_unlike_litert_reference"]["columns"] == 0
+
+
+def test_sha256sum_finds_every_file_as_it_was(exported):
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not installed")
+    checked = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=exported, capture_output=True)
+    assert checked.returncode == 0, checked.stdout
+    assert len(checked.stdout.splitlines()) == len(files_of(exported)) - 1  # all but SHA256SUMS
+
+
+def test_the_accuracy_of_the_float_file_is_found_again_by_a_slow_path(workplace, exported, metrics):
+    (cache,) = (workplace / "runs" / "cache").glob("*-20000hz.npz")
+    clips = np.load(cache)
+    interpreter = Interpreter(str(exported / "model.tflite"))
+    interpreter.allocate_tensors()
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    hits = []
+    for i in np.flatnonzero(clips["folds"] == 1):
+        clip = clips["samples"][clips["starts"][i] : clips["starts"][i + 1]].astype(np.float64) / 32768
+        silence = np.zeros(NUM_SAMPLES // 2)
+        padded = np.concatenate([silence, clip, silence])
+        scores = np.zeros(10)
+        for start in (0, len(padded) - NUM_SAMPLES):  # CROPS, spread evenly
+            crop = padded[start : start + NUM_SAMPLES].astype(np.float32)
+            interpreter.set_tensor(taken["index"], crop[None])
+            interpreter.invoke()
+            scores += interpreter.get_tensor(given["index"])[0]
+        hits.append(scores.argmax() == clips["targets"][i])
+    assert np.mean(hits) == metrics["files"]["model.tflite"]["accuracy"]
+
+
+def test_the_bytes_of_a_tflite_file_are_those_of_its_c_array(exported):
+    for name in ("frontend", "body", "model"):
+        source = (exported / "micro" / f"{name}.cc").read_text()
+        model = bytes(int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2})", source))
+        assert model == (exported / "micro" / f"{name}.tflite").read_bytes()
+        assert f"g_{name}_len = {len(model)};" in source
+
+
+def test_labels_stand_in_the_order_of_the_scores(exported):
+    assert (exported / "labels.txt").read_text().splitlines() == list(LABELS)
+    assert re.findall('^ *"(.*)",$', (exported / "micro" / "labels.cc").read_text(), re.MULTILINE) == list(LABELS)
+
+
+def test_the_pictures_open(exported):
+    for name in PICTURES:
+        with Image.open(exported / name) as picture:
+            picture.verify()
+            assert min(picture.size) > 100, name
+
+
+def test_the_log_of_the_training_has_a_row_for_each_epoch(exported):
+    with open(exported / "training.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1"]
+    assert float(rows[0]["loss"]) > 0 and float(rows[0]["learning_rate"]) == pytest.approx(0.01)
+
+
+def test_a_run_ends_with_the_table_and_prints_no_warnings(exported, finished):
+    assert "micro/frontend.tflite" in finished.stdout and finished.stdout.rstrip().endswith("see card.md")
+    lines = [line for line in re.split(r"[\r\n]+", finished.stderr) if line.strip()]
+    assert [line for line in lines if not is_bar(line)] == []
+
+
+# Bad input: main() in this process, in a working directory of its own.
+
+
+def is_bar(line):
+    return re.search(r"\d+%\|.*\|.*\d+/\d+ \[", line) is not None
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refusal(capfd, *argv, out="exported"):
+    """The line that main() writes when it refuses the arguments; nothing else is written, and nothing exported."""
+    before = files_of(Path(out)) if Path(out).exists() else set()
+    with pytest.raises(SystemExit) as stopped:
+        main(micro_acdnet.RECIPE, ["--out", out, *map(str, argv)])
+    printed, told = capfd.readouterr()
+    lines = [line for line in re.split(r"[\r\n]+", told) if line.strip() and not is_bar(line)]
+    assert stopped.value.code == 2
+    assert printed == "" and len(lines) == 1 and told.endswith("\n"), told
+    assert lines[0].startswith("python -m recipes.micro_acdnet: ")
+    after = files_of(Path(out)) if Path(out).exists() else set()
+    assert after == before and [path for path in Path(out).glob(".*")] == []
+    return lines[0]
+
+
+ESC10 = ("--dataset", "esc10", "--data-dir", "esc10")
+
+
+def test_a_missing_folder_is_refused(fresh, capfd):
+    assert "no folder esc10" in refusal(capfd, *ESC10)
+
+
+def test_an_empty_folder_is_refused(fresh, capfd):
+    (fresh / "esc10").mkdir()
+    assert "esc10" in refusal(capfd, *ESC10)
+
+
+def test_a_row_without_its_file_is_refused_and_named(fresh, capfd):
+    rows = tones(fresh / "esc10", clips_per_class=2, seconds=0.1)
+    (fresh / "esc10" / "audio" / rows[3]["filename"]).unlink()
+    assert rows[3]["filename"] in refusal(capfd, *ESC10)
+
+
+def test_a_broken_file_is_refused_and_named(fresh, capfd):
+    rows = tones(fresh / "esc10", clips_per_class=2, seconds=0.1)
+    (fresh / "esc10" / "audio" / rows[5]["filename"]).write_bytes(b"this is no sound")
+    assert rows[5]["filename"] in refusal(capfd, *ESC10)
+
+
+def test_a_fold_that_does_not_exist_is_refused_with_those_that_do(fresh, capfd):
+    tones(fresh / "esc10", clips_per_class=2, seconds=0.1)
+    line = refusal(capfd, *ESC10, "--fold", 7)
+    assert "no fold 7" in line and "[1, 2]" in line
+
+
+def test_a_single_fold_that_leaves_nothing_to_train_on_is_refused(fresh, capfd):
+    rows = tones(fresh / "esc10", clips_per_class=2, seconds=0.1)
+    write_table(fresh / "esc10", [{**row, "fold": 1} for row in rows])
+    refusal(capfd, *ESC10, "--fold", 1)
+
+
+@pytest.mark.parametrize(
+    "argv, named",
+    [
+        (("--dataset", "esc99"), "esc99"),
+        (("--data-dir", "esc10"), "--dataset"),
+        ((*ESC10, "--eppochs", "3"), "--eppochs"),
+        ((*ESC10, "--epoch", "3"), "--epoch"),  # no guessing of flags that are cut short
+        ((*ESC10, "--epochs", "0"), "0 epochs"),
+        ((*ESC10, "--epochs", "many"), "many"),
+        ((*ESC10, "--variants", "base,tiny"), "tiny"),
+        ((*ESC10, "--front-end", "mfcc"), "mfcc"),
+        ((*ESC10, "--quick=maybe"), "--quick"),
+    ],
+)
+def test_a_bad_flag_is_refused_before_any_work(fresh, capfd, argv, named):
+    assert named in refusal(capfd, *argv)
+    assert list(fresh.iterdir()) == []
+
+
+def test_existing_output_is_refused_before_any_work_and_kept(fresh, capfd):
+    there = fresh / "exported" / "micro_acdnet-esc10"
+    there.mkdir(parents=True)
+    (there / "card.md").write_text("mine")
+    assert "--overwrite" in refusal(capfd, *ESC10)
+    assert (there / "card.md").read_text() == "mine"
+    assert [path.name for path in fresh.iterdir()] == ["exported"]
