@@ -13,10 +13,11 @@ from zoo.backend import keras
 
 import zoo
 from zoo import assembly, datasets, evaluation, pipeline, training
+from zoo.atomic import full_disk_told, whole_folder
 from zoo.command_line import OneLineParser
 from zoo.errors import ZooError
 from zoo.export import card
-from zoo.export.folder import whole_folder, write_models, write_sums
+from zoo.export.folder import write_models, write_sums
 from zoo.measure import counts, files
 
 RUNS = Path("runs")
@@ -31,11 +32,11 @@ def main(recipe, argv=None):
     args = parser.parse_args(argv)
     args.command = _command(parser.prog, vars(args), sys.argv[1:] if argv is None else argv)
     try:
-        run(recipe.quick() if args.quick else recipe, args)
-    except ZooError as error:
+        RUNS.mkdir(exist_ok=True)
+        with full_disk_told(RUNS):
+            run(recipe.quick() if args.quick else recipe, args)
+    except (ZooError, PermissionError) as error:
         parser.error(error)
-    except OSError as error:  # a full disk, above all
-        parser.error(f"{error.filename or args.out}: {error.strerror or error}; the same command goes on from there")
     except KeyboardInterrupt:
         parser.exit(130, "\nstopped; the same command goes on from the last finished epoch\n")
 

@@ -310,7 +310,7 @@ def test_a_finished_run_is_not_run_again(server, uninterrupted, tmp_path):
     assert_same(again, uninterrupted)
 
 
-# Waveforms: a ReLU makes 0 of NaN on a CPU, so that the weights of a broken net may be no numbers while its loss is one.
+# Waveforms: a ReLU makes 0 of NaN on a CPU, so that the loss of a net may be a number when its weights no longer are.
 @pytest.mark.parametrize("broken", ["labels", "waveforms"])
 def test_training_that_breaks_stops_and_keeps_the_last_good_checkpoint(server, uninterrupted, tmp_path, broken):
     folder, result = tmp_path / "run", tmp_path / "result"

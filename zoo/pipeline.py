@@ -5,7 +5,6 @@ it ran in this process or in one that was killed.
 """
 
 import math
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from zoo.backend import tf
 import numpy as np
 
 from zoo import audio
+from zoo.atomic import whole_file
 from zoo.errors import ZooError
 from zoo.progress import bar
 
@@ -82,10 +82,9 @@ def _write_clips(builder, sample_rate_hz, path):
     rows = [(*example[:3], example[3].decode(), example[4].decode()) for example in map(_to_numpy, progress)]
     rows.sort(key=lambda row: (row[1], row[3]))
     samples, targets, folds, files, sources = zip(*rows, strict=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, samples=np.concatenate(samples), starts=np.cumsum([0, *map(len, samples)]), targets=targets,
-                 folds=folds, files=files, sources=sources)  # fmt: skip
-    Path(file.name).rename(path)
+    with whole_file(path) as unfinished:
+        np.savez(unfinished, samples=np.concatenate(samples), starts=np.cumsum([0, *map(len, samples)]),
+                 targets=targets, folds=folds, files=files, sources=sources)  # fmt: skip
 
 
 def _to_numpy(example):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoo.backend import keras, tf
 
+from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.progress import bar
 
@@ -65,7 +66,7 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed):
     TensorBoard's logs are kept; the same call after a kill goes on from the last finished epoch, and ends with the
     weights of a run that was never stopped.
 
-    Raises: ZooError if the loss is not a number, or if a checkpoint cannot be written.
+    Raises: ZooError if the loss is not a number, or if the disk is full.
     """
     tf.config.experimental.enable_op_determinism()
     optimizer = CoupledSGD(learning_rate=plan.learning_rate, momentum=plan.momentum, coupled_decay=plan.weight_decay)
@@ -74,7 +75,7 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed):
     progress = _Progress(model, optimizer, Path(folder))
     first_epoch = progress.restore()
     if first_epoch < plan.epochs:
-        try:
+        with full_disk_told(folder):
             model.fit(
                 batches(first_epoch, plan.epochs),
                 initial_epoch=first_epoch,
@@ -89,9 +90,6 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed):
                     _Bar(),
                 ],
             )
-        except (tf.errors.OpError, OSError) as error:
-            reason = str(getattr(error, "message", None) or error).splitlines()[0]
-            raise ZooError(f"{folder}: training stopped ({reason}); the same command goes on from there") from error
     return progress.history()
 
 

@@ -1,7 +1,6 @@
 """Data sets in ESC-50's layout: TFDS keeps each clip as it is, and what cannot be used is named in one line."""
 
 import csv
-import hashlib
 import shutil
 from collections import Counter
 
@@ -220,9 +219,10 @@ def test_a_folder_without_the_layout_is_refused(tmp_path, cache, there):
     assert not (cache / "tfds").exists()
 
 
-def test_an_empty_name_of_a_folder_is_no_wish_to_download(cache, monkeypatch):
+def test_an_empty_name_of_a_folder_is_no_wish_to_download(tmp_path, cache, monkeypatch):
     # As `--data-dir "$UNSET"` gives it. Should it be taken for a wish, the test must not download 600 MB.
     monkeypatch.setattr(datasets.Esc10, "obtain", classmethod(lambda cls, cache: pytest.fail("it would download")))
+    monkeypatch.chdir(tmp_path)
     assert "--data-dir" in refusal("esc10", cache, "")
 
 
@@ -267,6 +267,12 @@ def test_a_table_that_lists_a_clip_twice_is_refused(folder, cache):
     rows = read_table(folder)
     write_table(folder, [*rows, rows[0]])
     assert rows[0]["filename"] in refusal("esc50", cache, folder)
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(folder, cache):
+    table = folder / "meta" / "esc50.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())  # Excel's "CSV UTF-8" begins with a byte order mark
+    assert len(examples(datasets.load("esc50", cache, folder))) == len(CLIPS)
 
 
 def test_a_class_that_the_data_set_does_not_know_is_refused(folder, cache):
@@ -318,9 +324,10 @@ BROKEN = CLIPS[0][0]
 
 
 @pytest.mark.parametrize("make", BREAKAGES)
-def test_a_broken_clip_is_refused_and_named(folder, cache, make):
+def test_a_broken_clip_is_refused_and_named(folder, cache, make, capfd):
     make(folder / "audio" / BROKEN)
     assert BROKEN in refusal("esc50", cache, folder)
+    assert capfd.readouterr().out == ""  # TFDS tells of its downloads there
     assert [path for path in cache.rglob("*") if path.is_file()] == []  # nothing that a later load could take for whole
 
 
@@ -348,6 +355,15 @@ def test_a_load_that_skips_is_told_from_one_that_does_not(folder, cache):
     broken = datasets.load("esc50", cache, folder, skip_bad=True)
     assert broken.builder_config.name != skipping.builder_config.name
     assert BROKEN in refusal("esc50", cache, folder)  # what was skipped once is not forgiven
+
+
+def test_a_fold_of_which_every_clip_is_skipped_is_no_split(folder, cache):
+    for filename, *_ in CLIPS:
+        if filename.startswith("2-"):
+            missing(folder / "audio" / filename)
+    builder = datasets.load("esc50", cache, folder, skip_bad=True)
+    assert sorted(builder.info.splits) == ["fold1", "fold3"]
+    assert len(builder.info.metadata["skipped"]) == 2 and len(examples(builder)) == 4
 
 
 def test_nothing_left_after_skipping_is_refused(folder, cache):

@@ -1,6 +1,8 @@
 """An exported folder is there whole or not at all, and never replaced unasked."""
 
+import errno
 import os
+import re
 import resource
 import shutil
 import signal
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo.export.folder import whole_folder, write_sums
+from zoo.atomic import full_disk_told, whole_file, whole_folder
+from zoo.errors import ZooError
+from zoo.export.folder import write_sums
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,11 +89,15 @@ def test_without_overwrite_a_folder_that_came_meanwhile_is_never_touched(folder)
 FULL_DISK = """
 import sys
 from pathlib import Path
-from zoo.export.folder import whole_folder
+from zoo.backend import keras
+from zoo.atomic import whole_folder
+from zoo.export.keras_files import save_h5
 
 with whole_folder(Path(sys.argv[1]), overwrite=True) as unfinished:
     (unfinished / "labels.txt").write_text("dog")
-    (unfinished / "model.tflite").write_bytes(bytes(1_000_000))
+    if sys.argv[2] == "model.h5":
+        save_h5(keras.Sequential([keras.Input((500,)), keras.layers.Dense(500)]), unfinished / "model.h5")
+    (unfinished / sys.argv[2]).write_bytes(bytes(1_000_000))
 """
 
 
@@ -98,25 +106,62 @@ def at_most_100_kb_a_file():
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 
-def test_a_write_that_fails_leaves_nothing_half_written(folder):
+@pytest.mark.parametrize("file", ["model.tflite", "model.h5"])
+def test_a_write_that_fails_leaves_nothing_half_written(folder, file):
     write(folder, card="old")
     finished = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, folder],
+        [sys.executable, "-c", FULL_DISK, folder, file],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=at_most_100_kb_a_file,
         capture_output=True,
         text=True,
     )
     assert finished.returncode == 1 and "File too large" in finished.stderr
+    assert re.search("^zoo.errors.ZooError: .*the disk is full", finished.stderr, re.MULTILINE)  # h5py: RuntimeError
     assert contents(folder) == {"card.md": b"old", "micro/body.cc": b"old"}
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_full_disk_alone_is_told_as_one(tmp_path):
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        with pytest.raises(ZooError, match="the disk is full"), full_disk_told(tmp_path):
+            raise OSError(number, os.strerror(number))
+    for error in (FileNotFoundError(errno.ENOENT, "nowhere"), ValueError("other"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), full_disk_told(tmp_path):
+            raise error
+    with pytest.raises(ZooError, match="^told already$"), full_disk_told(tmp_path):
+        raise ZooError("told already")
+
+
+def test_a_file_takes_its_place_once_it_is_whole(tmp_path):
+    path = tmp_path / "cache" / "clips.npz"
+    for text in ("old", "new"):
+        with whole_file(path) as unfinished:
+            assert unfinished.suffix == ".npz"  # numpy adds it where it is missing
+            unfinished.write_text(text)
+            assert not path.exists() or path.read_text() == "old"
+        assert path.read_text() == text
+        assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_file_whose_block_fails_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "clips.npz"
+    path.write_text("old")
+    with pytest.raises(error):
+        with whole_file(path) as unfinished:
+            unfinished.write_text("half")
+            raise error
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "old"
 
 
 needs_sha256sum = pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
 
 
 def check_sums(folder):
-    return subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
+    return subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True
+    )
 
 
 @needs_sha256sum

@@ -4,7 +4,9 @@ import csv
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,7 @@ LABELS = (
     "crying_baby", "sneezing", "clock_tick", "helicopter", "chainsaw",
 )  # fmt: skip
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+ESC10 = ("--dataset", "esc10", "--data-dir", "esc10")  # the folder that `workplace` and `fresh` hold
 CROPS = 2  # a clip, of --quick
 NUM_SAMPLES = 30_225
 
@@ -59,7 +62,9 @@ def few_real_clips(esc10, folder):
     chosen = []
     for label in LABELS:
         of_class = [row for row in rows if row["category"] == label]
-        chosen += [row for row in of_class if row["fold"] == "1"][:1] + [row for row in of_class if row["fold"] == "2"][:3]
+        chosen += [row for row in of_class if row["fold"] == "1"][:1] + [row for row in of_class if row["fold"] == "2"][
+            :3
+        ]
     (folder / "audio").mkdir(parents=True)
     for row in chosen:
         shutil.copy(esc10 / "audio" / row["filename"], folder / "audio")
@@ -79,9 +84,12 @@ def workplace(tmp_path_factory):
 
 
 def run_recipe(workplace, *flags):
-    command = [sys.executable, "-m", "recipes.micro_acdnet", "--dataset", "esc10", "--data-dir", "esc10", *flags]
     finished = subprocess.run(
-        command, cwd=workplace, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        [sys.executable, "-m", "recipes.micro_acdnet", *flags, "--fold", "1", "--epochs", "1", "--quick"],
+        cwd=workplace,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
     )
     assert finished.returncode == 0, finished.stderr
     return finished
@@ -90,7 +98,7 @@ def run_recipe(workplace, *flags):
 @pytest.fixture(scope="module")
 def finished(workplace):
     """The process of a run with one epoch, that has ended well."""
-    return run_recipe(workplace, "--fold", "1", "--epochs", "1", "--quick")
+    return run_recipe(workplace, *ESC10)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +113,8 @@ def metrics(exported):
 
 @pytest.fixture(scope="module")
 def mel_exported(workplace):
-    run_recipe(workplace, "--fold", "1", "--epochs", "1", "--quick", "--front-end", "mel")
+    (workplace / "it's mine").symlink_to("esc10")
+    run_recipe(workplace, "--dataset", "esc10", f"--data-dir={workplace}/it's mine", "--front-end", "mel")
     return workplace / "exported" / "micro_acdnet_mel-esc10"
 
 
@@ -155,10 +164,11 @@ def test_metrics_tell_how_the_model_was_made(metrics):
     assert re.fullmatch("[0-9a-f]{16}", metrics["data_fingerprint"])
 
 
-def test_the_recorded_command_names_no_folder_of_this_machine(metrics):
-    assert metrics["command"] == (
-        "python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR --fold 1 --epochs 1 --quick"
-    )
+def test_the_recorded_command_has_dir_for_the_datas_folder_and_the_rest_as_it_was(metrics, mel_exported):
+    rest = "--fold 1 --epochs 1 --quick"
+    assert metrics["command"] == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR {rest}"
+    mel = json.loads((mel_exported / "metrics.json").read_text())["command"]
+    assert mel == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir=DIR --front-end mel {rest}"
 
 
 def test_metrics_hold_a_row_for_each_file_that_runs(exported, metrics):
@@ -243,6 +253,7 @@ def test_a_run_ends_with_the_table_and_prints_no_warnings(exported, finished):
     assert "micro/frontend.tflite" in finished.stdout and finished.stdout.rstrip().endswith("see card.md")
     lines = [line for line in re.split(r"[\r\n]+", finished.stderr) if line.strip()]
     assert [line for line in lines if not is_bar(line)] == []
+    assert "Unknown size" not in finished.stdout  # TFDS tells of its downloads there, of which there are none
 
 
 # Bad input: main() in this process, in a working directory of its own.
@@ -271,9 +282,6 @@ def refusal(capfd, *argv, out="exported"):
     after = files_of(Path(out)) if Path(out).exists() else set()
     assert after == before and [path for path in Path(out).glob(".*")] == []
     return lines[0]
-
-
-ESC10 = ("--dataset", "esc10", "--data-dir", "esc10")
 
 
 def test_a_missing_folder_is_refused(fresh, capfd):
@@ -306,7 +314,8 @@ def test_a_fold_that_does_not_exist_is_refused_with_those_that_do(fresh, capfd):
 def test_a_single_fold_that_leaves_nothing_to_train_on_is_refused(fresh, capfd):
     rows = tones(fresh / "esc10", clips_per_class=2, seconds=0.1)
     write_table(fresh / "esc10", [{**row, "fold": 1} for row in rows])
-    refusal(capfd, *ESC10, "--fold", 1)
+    line = refusal(capfd, *ESC10, "--fold", 1)
+    assert "fold 1" in line and "no fold 1" not in line  # it is there, and it is all there is
 
 
 @pytest.mark.parametrize(
@@ -325,7 +334,7 @@ def test_a_single_fold_that_leaves_nothing_to_train_on_is_refused(fresh, capfd):
 )
 def test_a_bad_flag_is_refused_before_any_work(fresh, capfd, argv, named):
     assert named in refusal(capfd, *argv)
-    assert list(fresh.iterdir()) == []
+    assert files_of(fresh) == set()
 
 
 def test_existing_output_is_refused_before_any_work_and_kept(fresh, capfd):
@@ -334,4 +343,39 @@ def test_existing_output_is_refused_before_any_work_and_kept(fresh, capfd):
     (there / "card.md").write_text("mine")
     assert "--overwrite" in refusal(capfd, *ESC10)
     assert (there / "card.md").read_text() == "mine"
-    assert [path.name for path in fresh.iterdir()] == ["exported"]
+    assert files_of(fresh) == {"exported/micro_acdnet-esc10/card.md"}
+
+
+def test_an_output_folder_that_is_a_file_is_refused_before_any_work(fresh, capfd):
+    tones(fresh / "esc10", clips_per_class=2, seconds=0.1)
+    before = files_of(fresh)
+    (fresh / "taken").write_text("mine")
+    with pytest.raises(SystemExit) as stopped:
+        main(micro_acdnet.RECIPE, [*ESC10, "--epochs", "1", "--out", "taken"])
+    assert stopped.value.code == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1 and "taken" in told
+    assert files_of(fresh) == {*before, "taken"} and (fresh / "taken").read_text() == "mine"
+
+
+# Two clips a class: a fold's TFDS file takes 0.9 MB, all clips at 20 kHz 1.6 MB.
+@pytest.mark.parametrize("most_file_bytes", [500_000, 1_200_000], ids=["TFDS", "clips"])
+def test_a_disk_that_is_full_while_clips_are_prepared_gives_one_line(fresh, most_file_bytes):
+    tones(fresh / "esc10", clips_per_class=2)
+
+    def fill_the_disk():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write itself fails then
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_file_bytes, most_file_bytes))
+
+    finished = subprocess.run(
+        [sys.executable, "-m", "recipes.micro_acdnet", *ESC10, "--epochs", "1"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=fill_the_disk,
+        capture_output=True,
+        text=True,
+    )
+    lines = [line for line in re.split(r"[\r\n]+", finished.stderr) if line.strip() and not is_bar(line)]
+    assert finished.returncode == 2 and len(lines) == 1, finished.stderr
+    assert "disk is full" in lines[0]
+    assert not (fresh / "exported").exists()
+    assert list((fresh / "runs" / "cache").glob("*.npz")) == []  # nothing that a later run could take for whole

@@ -6,7 +6,6 @@ Source: Piczak 2015, "ESC: Dataset for Environmental Sound Classification"; http
 
 import csv
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from zoo.backend import tf
 import tensorflow_datasets as tfds
 
 from zoo import audio
+from zoo.atomic import whole_folder
 from zoo.datasets import synth10
 from zoo.errors import ZooError
 from zoo.progress import bar
@@ -193,8 +193,6 @@ class Synth10(EscLayout):
     def obtain(cls, cache):
         folder = Path(cache) / "synth10"
         if not folder.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            unfinished = Path(tempfile.mkdtemp(prefix="synth10-", dir=cache))
-            synth10.write(unfinished)
-            unfinished.rename(folder)  # a killed run leaves no half-written folder under the name that is looked for
+            with whole_folder(folder) as unfinished:
+                synth10.write(unfinished)
         return folder

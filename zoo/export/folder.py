@@ -1,33 +1,10 @@
-"""What users take: one folder for each model and data set, written whole or not at all."""
+"""What users take: one folder for each model and data set."""
 
 import hashlib
-import shutil
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 from zoo import assembly
 from zoo.export import keras_files, micro, seam, tflite
-
-
-@contextmanager
-def whole_folder(folder, overwrite):
-    """A temporary folder beside `folder`: it takes its place when the block ends well, and goes when it does not."""
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)  # mkdtemp lets nobody else in
-        if overwrite and folder.exists():
-            replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)) / folder.name
-            folder.rename(replaced)
-            unfinished.rename(folder)
-            shutil.rmtree(replaced.parent)
-        else:
-            unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_models(folder, front_end, backbone, seam_layer, hop_columns, calibration, labels):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo import evaluation, pipeline
+from zoo.atomic import whole_file
 from zoo.export import keras_files
 from zoo.export.interpreter import TFLM, LiteRT
 from zoo.export.seam import MicroPair
@@ -55,7 +56,6 @@ def score_files(folder, column_stride_samples, test, num_samples, crops_per_clip
     Scores are float32 (clips, classes). cache: folder in which they are kept, so that a killed run need not make them
     again.
     """
-    cache.mkdir(parents=True, exist_ok=True)
     crops = [pipeline.judging_crops(test.waveform(i), num_samples, crops_per_clip) for i in range(len(test))]
     rows, reference = {}, None
     for exported in open_folder(folder, column_stride_samples):
@@ -63,8 +63,8 @@ def score_files(folder, column_stride_samples, test, num_samples, crops_per_clip
         cached = cache / f"{digest.hexdigest()[:16]}-{crops_per_clip}crops.npy"
         if not cached.exists():
             scores = evaluation.clip_scores(exported.run, crops, " + ".join(exported.arena_bytes))
-            np.save(cached.with_suffix(".unfinished.npy"), scores)
-            cached.with_suffix(".unfinished.npy").rename(cached)
+            with whole_file(cached) as unfinished:
+                np.save(unfinished, scores)
         scores = np.load(cached)
         reference = scores if reference is None else reference
         low, high = evaluation.interval(scores.argmax(axis=1) == test.targets, test.sources, seed)

@@ -1,0 +1,82 @@
+"""Real recordings, and what is made of them once for all tests.
+
+The zoo is imported inside the fixtures: tests of its light parts are not kept waiting for TensorFlow.
+"""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_recordings():
+    """The folder that holds esc10/, esc50_part/, speech_commands/ and urbansound8k_part/."""
+    folder = os.environ.get("ZOO_TEST_DATA")
+    if not folder:
+        pytest.skip("ZOO_TEST_DATA does not name the folder of real recordings")
+    assert (Path(folder) / "esc10").is_dir(), f"ZOO_TEST_DATA: no esc10/ in {folder}"
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def esc10_folder(real_recordings, tmp_path_factory):
+    """A folder in ESC-50's layout: the first clip of each class in each fold of ESC-10, 50 in all."""
+    folder = tmp_path_factory.mktemp("esc10")
+    with open(real_recordings / "esc10" / "meta" / "esc10.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    first = {(row["category"], row["fold"]): row for row in reversed(rows)}
+    (folder / "audio").mkdir()
+    (folder / "meta").mkdir()
+    for row in first.values():
+        shutil.copy(real_recordings / "esc10" / "audio" / row["filename"], folder / "audio")
+    with open(folder / "meta" / "esc10.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(first.values())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def esc10_builder(esc10_folder, tmp_path_factory):
+    """The prepared TFDS builder of `esc10_folder`."""
+    from zoo import datasets
+
+    return datasets.load("esc10", tmp_path_factory.mktemp("tfds"), esc10_folder)
+
+
+@pytest.fixture(scope="session")
+def esc10_clips(esc10_builder, tmp_path_factory):
+    """Those 50 clips at 20 kHz."""
+    from zoo import pipeline
+
+    return pipeline.clips_at(esc10_builder, 20_000, tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def without_delay():
+    """A function (found, wanted, to_hz, rate_hz) -> both, of one length, without what lies above `to_hz`.
+
+    `found` is moved back by its delay behind `wanted`, which need not be whole samples: it is read off the slope of
+    the phase between the two. A tenth of a second at either end, where a moved sound has no end, is left out.
+    """
+
+    def align(found, wanted, to_hz, rate_hz):
+        n = min(len(found), len(wanted))
+        frequency_hz = np.fft.rfftfreq(2 * n, 1 / rate_hz)  # zeros behind, or the end would come round to the start
+        found, wanted = (np.fft.rfft(np.asarray(x[:n], np.float64), 2 * n) for x in (found, wanted))
+        found[frequency_hz > to_hz] = wanted[frequency_hz > to_hz] = 0
+        cross = found * np.conj(wanted)
+        whole = np.argmax(np.fft.irfft(cross))
+        whole -= 2 * n * (whole > n)
+        cross *= np.exp(2j * np.pi * frequency_hz * whole / rate_hz)
+        slope = np.sum(np.abs(cross) * frequency_hz * np.angle(cross)) / np.sum(np.abs(cross) * frequency_hz**2)
+        delay_s = whole / rate_hz - slope / (2 * np.pi)
+        found *= np.exp(2j * np.pi * frequency_hz * delay_s)
+        kept = slice(rate_hz // 10, n - rate_hz // 10)
+        return np.fft.irfft(found)[kept], np.fft.irfft(wanted)[kept]
+
+    return align
