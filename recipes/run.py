@@ -30,21 +30,21 @@ def main(recipe, argv=None):
     parser = OneLineParser(prog=f"python -m recipes.{recipe.name}", description=recipe.paper, allow_abbrev=False)
     _add_flags(parser, recipe)
     args = parser.parse_args(argv)
-    args.command = _command(parser.prog, vars(args), sys.argv[1:] if argv is None else argv)
+    args.command = _command(parser.prog, sys.argv[1:] if argv is None else argv)
     try:
-        RUNS.mkdir(exist_ok=True)
-        with full_disk_told(RUNS):
+        with full_disk_told(Path.cwd()):
             run(recipe.quick() if args.quick else recipe, args)
-    except (ZooError, PermissionError) as error:
+    except (ZooError, OSError) as error:
         parser.error(error)
     except KeyboardInterrupt:
         parser.exit(130, "\nstopped; the same command goes on from the last finished epoch\n")
 
 
-def _command(prog, flags, argv):
+def _command(prog, argv):
     """The command line that repeats the run anywhere: the data's folder is DIR to everyone else."""
-    words = ["DIR" if word == flags["data_dir"] else word for word in argv]
-    return f"{prog} {shlex.join(words)}".replace(f"--data-dir={flags['data_dir']}", "--data-dir=DIR")
+    words = ["DIR" if before == "--data-dir" else word for before, word in zip(["", *argv], argv)]
+    words = ["--data-dir=DIR" if word.startswith("--data-dir=") else word for word in words]
+    return f"{prog} {shlex.join(words)}"
 
 
 def _add_flags(parser, recipe):
@@ -79,6 +79,8 @@ def run(recipe, args):
     for folder in folders.values():
         if folder.exists() and not args.overwrite:
             raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
+    if args.out.exists() and not args.out.is_dir():
+        raise ZooError(f"{args.out} is no folder; pass another --out")
     plan = recipe.train if args.epochs is None else recipe.train.with_epochs(args.epochs)
 
     # Recordings
@@ -87,8 +89,10 @@ def run(recipe, args):
     front_end = recipe.front_ends[args.front_end]
     clips = pipeline.clips_at(builder, front_end.sample_rate_hz, RUNS / "cache")
     test, train = clips.where(clips.folds == args.fold), clips.where(clips.folds != args.fold)
-    if not len(test) or not len(train):
+    if not len(test):
         raise ZooError(f"{args.dataset}: no fold {args.fold}; its folds are {sorted(set(clips.folds.tolist()))}")
+    if not len(train):
+        raise ZooError(f"{args.dataset}: fold {args.fold} is the only one; training needs another")
     what = (recipe.name, args.front_end, args.dataset, builder.builder_config.name)
     run_folder = RUNS / "-".join([*what, f"fold{args.fold}", f"{plan.epochs}epochs", f"seed{args.seed}"])
 

@@ -80,3 +80,14 @@ def without_delay():
         return np.fft.irfft(found)[kept], np.fft.irfft(wanted)[kept]
 
     return align
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fail-on-skip", action="store_true", help="a skipped test is a failure")
+
+
+def pytest_sessionfinish(session):
+    skipped = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("skipped", [])
+    if session.config.getoption("--fail-on-skip") and skipped and session.exitstatus == 0:
+        print(f"\n{len(skipped)} tests were skipped, and --fail-on-skip was given")
+        session.exitstatus = 1

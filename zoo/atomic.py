@@ -1,6 +1,7 @@
 """Folders and files that are written whole or not at all, and a full disk told in one line."""
 
 import errno
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ def whole_folder(folder, overwrite=False):
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        with full_disk_told(unfinished):
+        with full_disk_told(folder.parent):
             yield unfinished
         unfinished.chmod(0o755)  # mkdtemp lets nobody else in
         if overwrite and folder.exists():
@@ -37,7 +38,7 @@ def whole_file(path):
     """A temporary path beside `path`, with the same ending, whose file takes its place when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder, full_disk_told(folder):
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder, full_disk_told(path.parent):
         yield Path(folder) / path.name
         (Path(folder) / path.name).rename(path)
 
@@ -50,8 +51,8 @@ def full_disk_told(folder):
     except ZooError:
         raise
     except Exception as error:
-        no_room = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        no_room = no_room or "No space left" in str(error) or shutil.disk_usage(folder).free < NO_ROOM_BYTES
+        reasons = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
+        no_room = any(reason in str(error) for reason in reasons) or shutil.disk_usage(folder).free < NO_ROOM_BYTES
         if not no_room:
             raise
         raise ZooError(f"{folder}: the disk is full; make room, and the same command goes on from there") from error

@@ -4,6 +4,7 @@ Every random number is a function of (seed, example's number) alone, so that epo
 it ran in this process or in one that was killed.
 """
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,11 @@ def _write_clips(builder, sample_rate_hz, path):
     rows = [(*example[:3], example[3].decode(), example[4].decode()) for example in map(_to_numpy, progress)]
     rows.sort(key=lambda row: (row[1], row[3]))
     samples, targets, folds, files, sources = zip(*rows, strict=True)
+    npz = io.BytesIO()  # on a full disk np.savez itself would leave a ZipFile that complains when it is collected
     with whole_file(path) as unfinished:
-        np.savez(unfinished, samples=np.concatenate(samples), starts=np.cumsum([0, *map(len, samples)]),
+        np.savez(npz, samples=np.concatenate(samples), starts=np.cumsum([0, *map(len, samples)]),
                  targets=targets, folds=folds, files=files, sources=sources)  # fmt: skip
+        unfinished.write_bytes(npz.getbuffer())
 
 
 def _to_numpy(example):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from zoo.backend import keras, tf
 
+import numpy as np
+
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.progress import bar
@@ -122,10 +124,11 @@ class _Progress(keras.callbacks.Callback):
         return len(self.losses.numpy())
 
     def on_epoch_end(self, epoch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise ZooError(
-                f"epoch {epoch + 1}: the loss is {logs['loss']}; lower the learning rate or look at the data"
-            )
+        # The weights too: a ReLU makes 0 of NaN on a CPU, and the loss of a net that is broken may be a number.
+        broken = [weight.name for weight in self.model.weights if not np.isfinite(weight.numpy()).all()]
+        if broken or not math.isfinite(logs["loss"]):
+            found = f"the loss is {logs['loss']}" + f", and {len(broken)} weights are not finite" * bool(broken)
+            raise ZooError(f"epoch {epoch + 1}: {found}; lower the learning rate or look at the data")
         row = [[logs["loss"], logs["accuracy"], logs["lr"]]]
         self.losses.assign(tf.concat([self.losses, row], axis=0))
         self.manager.save()

@@ -70,8 +70,9 @@ def cells(text, path):
 def test_a_card_holds_every_figure_of_the_metrics(written, metrics):
     text = words(written(metrics))
     for figure in ("micro_acdnet on esc10", "fold 4", "83 clips", "13 crops", "317 clips", "30,225 samples",
-                   "20,000 Hz", "1.51 s", "2,001 epochs", "seed 77", "131,474", "14,286,134", "14,512,345", "`cc18d19eed9d810d`",
-                   "tensorflow 2.16.2", "kapre 0.4.1", "front end raw", "Somebody et al. 2023, On Sounds",
+                   "20,000 Hz", "1.51 s", "2,001 epochs", "seed 77", "131,474", "14,286,134", "14,512,345",
+                   "`cc18d19eed9d810d`", "tensorflow 2.16.2", "kapre 0.4.1", "front end raw",
+                   "Somebody et al. 2023, On Sounds",
                    "CC BY 3.0", "https://example.org/clips", "3 sounds", "dog, rain"):  # fmt: skip
         assert figure in text, figure
     assert "siren" not in text  # a label of which the test fold holds no clip

@@ -1,5 +1,7 @@
 """The data sets: one TFDS builder each, and the table that names them."""
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -23,10 +25,11 @@ def load(name, cache, data_dir=None, skip_bad=False):
     builder_class = DATASETS[name]
     if data_dir is not None and not Path(data_dir).is_dir():
         raise ZooError(f"{name}: no folder {data_dir}; point --data-dir at the folder that holds audio/ and meta/")
-    folder = Path(data_dir) if data_dir else builder_class.obtain(Path(cache))
+    folder = builder_class.obtain(Path(cache)) if data_dir is None else Path(data_dir)
     fingerprint = builder_class.fingerprint(folder)
     source = Source(name=fingerprint + "-skip_bad" * skip_bad, folder=folder, skip_bad=skip_bad)
     builder = builder_class(data_dir=Path(cache) / "tfds", config=source)
     tfds.disable_progress_bar()  # the builders show their own, and TFDS's are many
-    builder.download_and_prepare()
+    with redirect_stdout(io.StringIO()):  # TFDS tells of downloads there, of which there are none
+        builder.download_and_prepare()
     return builder

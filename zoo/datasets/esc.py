@@ -6,6 +6,8 @@ Source: Piczak 2015, "ESC: Dataset for Environmental Sound Classification"; http
 
 import csv
 import hashlib
+import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +68,13 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
         if not (Path(folder) / "audio").is_dir() or len(tables) != 1:
             missing = "no audio/" if len(tables) == 1 else f"{len(tables)} csv files in meta/ (one is wanted)"
             raise ZooError(f"{cls.name}: {missing} in {folder}; point --data-dir at the folder that holds both")
-        with open(tables[0], newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        try:
+            with open(tables[0], newline="", encoding="utf-8-sig") as file:  # Excel begins with a byte order mark
+                rows = list(csv.DictReader(file))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ZooError(f"{cls.name}: {tables[0]} is no csv in UTF-8 ({error}); mend it") from error
         columns = {"filename", "fold", "category", "src_file"}
-        if not rows or not columns <= rows[0].keys():
+        if not rows or any(row.get(column) is None for row in rows for column in columns):
             raise ZooError(f"{cls.name}: {tables[0]} needs rows with the columns {', '.join(sorted(columns))}")
         rows = [row for row in rows if cls._belongs(row)]
         unknown = sorted({row["category"] for row in rows} - set(cls.LABELS))
@@ -78,6 +83,9 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
             raise ZooError(f"{cls.name}: {tables[0]} holds {found}; choose the data set that the folder holds")
         if any(not row["fold"].isdigit() for row in rows):
             raise ZooError(f"{cls.name}: {tables[0]} has a row whose fold is not a number; mend the csv")
+        twice = [file for file, rows_of_it in Counter(row["filename"] for row in rows).items() if rows_of_it > 1]
+        if twice:
+            raise ZooError(f"{cls.name}: {tables[0]} lists {twice[0]} twice; mend the csv")
         return rows
 
     @classmethod
@@ -97,6 +105,9 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
     @classmethod
     def obtain(cls, cache):
         """The official clips' folder, downloaded and unpacked below `cache`."""
+        print(
+            f"{cls.name}: downloading {ARCHIVE_URL} (0.6 GB); --data-dir takes a folder that you have", file=sys.stderr
+        )
         manager = tfds.download.DownloadManager(download_dir=Path(cache) / "downloads", dataset_name=cls.name)
         try:
             unpacked = Path(manager.download_and_extract(ARCHIVE_URL))
@@ -134,11 +145,14 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
             try:
                 if not path.is_file():
                     raise ZooError(f"{path}: is listed in meta/ but not there; put it back, or pass --skip-bad")
-                good.setdefault(int(row["fold"]), []).append((row, path, audio.inspect(path)))
+                recording = audio.inspect(path)
+                good.setdefault(int(row["fold"]), []).append((row, path, recording))
             except ZooError:
                 if not self.builder_config.skip_bad:
                     raise
                 self.info.metadata["skipped"].append(row["filename"])
+        if not good:
+            raise ZooError(f"{self.name}: no clip of {self.builder_config.folder} can be used; look at one of them")
         return {f"fold{fold}": self._generate_examples(good[fold]) for fold in sorted(good)}
 
     def _generate_examples(self, clips):

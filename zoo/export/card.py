@@ -18,7 +18,7 @@ def table(metrics):
     ]
     for path, row in metrics["files"].items():
         lines.append(
-            f"| {path} | {_percent(row['accuracy'])} | {_percent(row['low'])} to {_percent(row['high'])} "
+            f"| {path} | {_percent(row['accuracy'])} | {_interval(row)} "
             f"| {row['changed_clips']} | {row['bytes']:,} | {_number(row['arena_bytes'])} | {row['kernels']} |"
         )
     return "\n".join(lines)
@@ -94,6 +94,10 @@ def _micro_note(metrics):
         "TFLM and LiteRT's reference kernels. `micro/model.tflite` is the same network as one int8 call with an 8-bit "
         "waveform, for comparison: use the pair."
     ]
+
+
+def _interval(row):
+    return "" if row["low"] is None else f"{_percent(row['low'])} to {_percent(row['high'])}"
 
 
 def _percent(share):

@@ -1,0 +1,356 @@
+"""Crops against EnvNet-v2's equations in numpy, over tones whose share in a mixture can be measured; and real clips."""
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from zoo.backend import keras
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from zoo import assembly, audio, frontends, pipeline
+from zoo.errors import ZooError
+from zoo.models import acdnet
+
+RATE_HZ = 16_000
+CROP = 4_096  # two of the windows that levels are measured in
+AS_THEY_ARE = pipeline.Waveforms(max_stretch=1.0, max_gain_db=0.0)
+
+
+def clips_of(waveforms, targets, rate_hz=RATE_HZ):
+    waveforms = [np.round(np.asarray(x) * 32_768).astype(np.int16) for x in waveforms]
+    rows = range(len(targets))
+    return pipeline.Clips(
+        samples=np.concatenate(waveforms),
+        starts=np.cumsum([0, *map(len, waveforms)]),
+        targets=np.asarray(targets),
+        folds=np.array([1 + row % 5 for row in rows]),
+        files=np.array([f"{row}.wav" for row in rows]),
+        sources=np.array([str(row) for row in rows]),
+        sample_rate_hz=rate_hz,
+    )
+
+
+def tone(frequency_hz, amplitude=0.5, length=20 * CROP):
+    return amplitude * np.sin(2 * np.pi * frequency_hz * np.arange(length) / RATE_HZ)
+
+
+def shares_of(crop, frequencies_hz):
+    """(amplitude of each tone in the crop, share of the crop's energy that is none of them)."""
+    phases = 2 * np.pi * np.outer(np.arange(len(crop)) / RATE_HZ, frequencies_hz)
+    basis = np.concatenate([np.sin(phases), np.cos(phases)], axis=1)
+    found, *_ = np.linalg.lstsq(basis, crop.astype(np.float64), rcond=None)
+    rest = crop - basis @ found
+    return np.hypot(*found.reshape(2, -1)), np.sum(rest**2) / np.sum(crop.astype(np.float64) ** 2)
+
+
+def mixed(clips, num_classes, waveforms=AS_THEY_ARE, seed=0, batch_size=8, epochs=(0, 1), num_samples=CROP):
+    """(crops, labels) of whole epochs, as arrays."""
+    batches = pipeline.mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, *epochs)
+    crops, labels = zip(*batches.as_numpy_iterator(), strict=True)
+    return np.concatenate(crops), np.concatenate(labels)
+
+
+@pytest.fixture(scope="module")
+def noises():
+    """Twelve noises in four classes of unlike sizes, and of unlike lengths: shorter and longer than a crop."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(CROP // 2, 4 * CROP, 12)
+    return clips_of([rng.uniform(-0.5, 0.5, n) for n in lengths], [0, 1, 1, 2, 2, 2, 2, 5, 5, 5, 5, 5])
+
+
+# Labels and what they stand for
+
+
+def test_a_label_is_shared_by_two_classes_that_differ(noises):
+    crops, labels = mixed(noises, 7, epochs=(0, 20))
+    assert crops.shape == (20 * 16, CROP) and labels.shape == (20 * 16, 7)
+    assert crops.dtype == labels.dtype == np.float32
+    np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)  # r + (1 - r) in float32
+    assert (np.count_nonzero(labels, axis=1) == 2).all()  # two different ones: the same twice would be one
+    assert set(np.flatnonzero(labels.any(axis=0))) == {0, 1, 2, 5}
+
+
+def test_ratios_are_spread_evenly_over_0_to_1(noises):
+    _, labels = mixed(noises, 7, epochs=(0, 40))
+    ratios = np.sort(labels[:, 0][labels[:, 0] > 0])
+    # The distance of n even draws from a straight line is under 1.63 / sqrt(n) 99 times of 100 (Kolmogorov).
+    assert np.abs(ratios - np.linspace(0, 1, len(ratios))).max() < 1.63 / np.sqrt(len(ratios))
+
+
+def test_mixing_follows_the_papers_equations_3_and_4():
+    """Two classes of one tone each: a crop's two amplitudes tell p, without knowing what was drawn."""
+    frequencies_hz, amplitudes = np.array([500.0, 3_000.0]), np.array([0.5, 0.02])
+    clips = clips_of([tone(*row) for row in zip(frequencies_hz, amplitudes)], [0, 1])
+    crops, labels = mixed(clips, 2, epochs=(0, 12))
+    # A tone's level follows from its amplitude and the A curve; its window and length are the same for both.
+    levels_db = 20 * np.log10(amplitudes) + audio.a_weighting_db(frequencies_hz)
+    judged = 0
+    for crop, (ratio, _) in zip(crops, labels, strict=True):
+        found, rest = shares_of(crop, frequencies_hz)
+        if rest > 1e-5:  # a tone that starts or ends within the crop, one crop in ten
+            continue
+        judged += 1
+        p = 1 / (1 + 10 ** ((levels_db[0] - levels_db[1]) / 20) * (1 - ratio) / ratio)
+        wanted = np.array([p, 1 - p]) / np.hypot(p, 1 - p)
+        # A level is the loudest of three windows over tones of 16 bits: 0.05 dB, so half a hundredth of the share.
+        np.testing.assert_allclose(found / amplitudes, wanted, atol=5e-3)
+    assert judged > len(crops) / 2
+
+
+def test_loudness_does_not_decide_what_is_heard():
+    """EnvNet-v2's point: at a ratio of one half both are heard as loud, however loud each was recorded."""
+    clips = clips_of([tone(1_000, 0.9), tone(1_300, 0.009)], [0, 1])
+    crops, labels = mixed(clips, 2, epochs=(0, 12))
+    for crop, (ratio, _) in zip(crops, labels, strict=True):
+        found, rest = shares_of(crop, np.array([1_000.0, 1_300.0]))
+        if rest < 1e-5 and 0.4 < ratio < 0.6:
+            assert found[0] / found[1] == pytest.approx(
+                ratio / (1 - ratio), rel=0.1
+            )  # 0.6 dB between them on the A curve
+
+
+def test_gains_stay_within_their_bounds_and_reach_them():
+    clips = clips_of([tone(500), tone(3_000)], [0, 1])
+    crops, _ = mixed(clips, 2, replace(AS_THEY_ARE, max_gain_db=6.0), epochs=(0, 24))
+    gains_db = []
+    for crop in crops:
+        found, rest = shares_of(crop, np.array([500.0, 3_000.0]))
+        if rest < 1e-5:
+            gains_db.append(20 * np.log10(np.hypot(*found / 0.5)))  # equation 4 leaves p and 1 - p a root of 1
+    assert len(gains_db) > 96
+    # 0.01 dB for the tones' 16 bits. Of 96 even draws the outermost lie a tenth of the way in once in 20,000.
+    assert -6.01 < min(gains_db) < -4.8 and 4.8 < max(gains_db) < 6.01
+
+
+def test_stretches_stay_within_their_bounds_and_reach_them():
+    clips = clips_of([tone(400), np.zeros(CROP)], [0, 1])
+    crops, _ = mixed(clips, 2, replace(AS_THEY_ARE, max_stretch=1.25), epochs=(0, 96))
+    # Mixed with silence a tone is all that is heard, however quiet. Not judged: crops that hold little of it.
+    crops = np.stack([crop / np.abs(crop).max() for crop in crops if crop.any()])
+    crops = crops[np.mean(crops**2, axis=1) > 0.3]
+    found_hz = np.argmax(np.abs(np.fft.rfft(crops * np.hanning(CROP), 16 * CROP)), axis=1) * RATE_HZ / (16 * CROP)
+    assert len(found_hz) > 96
+    # 1 % for a tone that is cut. Of so many draws, even in the logarithm, some are near either end.
+    assert 400 / 1.25 * 0.99 < found_hz.min() < 400 / 1.2 and 400 * 1.2 < found_hz.max() < 400 * 1.25 * 1.01
+    assert 0.4 < np.mean(found_hz > 400) < 0.6  # as often up as down: 0.1 is two standard deviations of 96, or more
+
+
+# Order and chance
+
+
+def test_each_clip_comes_once_first_in_an_epoch():
+    """One clip against nineteen: it is in every example, and first once, so each other one is the first once."""
+    frequencies_hz = 300.0 + 250 * np.arange(20)
+    clips = clips_of([tone(f) for f in frequencies_hz], [0] + [1] * 19)
+    orders = []
+    for epoch in range(3):
+        crops, labels = mixed(clips, 2, batch_size=4, epochs=(epoch, epoch + 1))
+        assert len(crops) == 20
+        heard = np.array([shares_of(crop, frequencies_hz)[0][1:] for crop in crops])
+        others = np.argmax(heard, axis=1)
+        counts = np.sort(np.bincount(others, minlength=19))
+        assert counts.tolist() == [1] * 18 + [2]  # and once any of them goes with the one
+        orders.append(others.tolist())
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_an_epoch_is_filled_up_where_the_batch_does_not_divide_it(noises):
+    assert pipeline.steps_per_epoch(noises, 5) == 3
+    assert len(mixed(noises, 6, batch_size=5)[0]) == 15
+    assert pipeline.steps_per_epoch(noises, 12) == 1 and pipeline.steps_per_epoch(noises, 64) == 1
+    assert len(mixed(noises, 6, batch_size=64)[0]) == 64
+
+
+def test_the_same_seed_gives_the_same_batches_and_another_seed_others(noises):
+    augmented = pipeline.Waveforms()
+    first, again, other = (mixed(noises, 6, augmented, seed=seed) for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not (first[1] == other[1]).all(axis=1).any()
+
+
+def test_epochs_after_a_restart_are_those_of_a_run_that_never_stopped(noises):
+    augmented = pipeline.Waveforms()
+    whole, rest = (mixed(noises, 6, augmented, batch_size=5, epochs=epochs) for epochs in ((0, 5), (3, 5)))
+    np.testing.assert_array_equal(whole[0][3 * 15 :], rest[0])
+    np.testing.assert_array_equal(whole[1][3 * 15 :], rest[1])
+    assert not (whole[1][:15] == whole[1][15:30]).all(axis=1).any()  # and no epoch is another one
+
+
+@pytest.mark.parametrize("silent", ["one class", "both classes"])
+def test_silence_mixes_without_nan(silent):
+    clips = clips_of([np.zeros(CROP), tone(500) * (silent == "one class")], [0, 1])
+    crops, labels = mixed(clips, 2, pipeline.Waveforms(), epochs=(0, 20))
+    assert np.isfinite(crops).all() and np.isfinite(labels).all()
+    assert crops.any() == (silent == "one class")
+
+
+def test_a_single_class_cannot_be_mixed(noises):
+    with pytest.raises(ZooError, match="needs clips of two classes"):
+        mixed(noises.where(noises.targets == 2), 6)
+
+
+def envnet_crop(clip, stretch, position, num_samples):
+    """EnvNet-v2's random_scale, padding and random_crop with the draws given. Source: its utils.py."""
+    at = np.arange(int(len(clip) * stretch)) / stretch
+    scaled = np.interp(at, np.arange(len(clip) + 1), np.append(clip, 0))  # its end fades to the silence behind it
+    padded = np.pad(scaled, num_samples // 2)
+    start = int(position * (len(scaled) + 1))
+    return padded[start : start + num_samples]
+
+
+@pytest.mark.parametrize("length", [100, 999, 1_000, 20_011])
+@pytest.mark.parametrize("stretch", [0.8, 1.0, 1.25])
+@pytest.mark.parametrize("position", [0.0, 0.37, 0.999])
+def test_a_stretched_crop_is_envnets(length, stretch, position):
+    stretch, position = np.float32(stretch), np.float32(position)  # as they are drawn
+    clips = clips_of([np.random.default_rng(seed).uniform(-1, 1, length) for seed in range(3)], [0, 1, 2])
+    crop = pipeline._stretched_crop(clips.samples, *clips.starts[1:3], 1_000, stretch, position).numpy()
+    wanted = envnet_crop(clips.waveform(1).astype(np.float64), float(stretch), float(position), 1_000)
+    # The fade of the last sample of a stretched clip ends where EnvNet-v2 cuts it off: one sample at most.
+    differing = np.flatnonzero(np.abs(crop - wanted) > 1e-6)  # weights in float32
+    assert len(differing) <= (0 if stretch == 1 else 2)
+
+
+# The crops that judge
+
+
+@pytest.mark.parametrize("length", [1, 50, 999, 1_000, 1_001, 5_003])
+@pytest.mark.parametrize("num_samples", [1_000, 1_001])
+def test_judging_crops_begin_and_end_with_the_clip(length, num_samples):
+    clip = np.arange(1, length + 1, dtype=np.float32)  # each sample is unlike the others, and none is silence
+    crops = pipeline.judging_crops(clip, num_samples, 10)
+    assert crops.shape == (10, num_samples) and crops.dtype == np.float32
+    assert 1 in crops[0] and length in crops[-1]
+    assert not crops[0][: num_samples // 2].any()  # half a crop of silence before
+    assert not crops[-1][num_samples - num_samples // 2 :].any()  # and behind
+    gap = (length + 2 * (num_samples // 2) - num_samples) / 9
+    if gap <= num_samples:
+        assert set(clip) <= set(crops.ravel())
+
+
+def test_judging_crops_lie_at_even_steps():
+    crops = pipeline.judging_crops(np.arange(1, 10_001, dtype=np.float32), 1_000, 11)
+    middles = crops[1:-1, 500]
+    np.testing.assert_array_equal(np.diff(middles), 1_000)  # 10,000 samples in ten steps
+
+
+def test_a_single_judging_crop_hears_the_clip():
+    crop = pipeline.judging_crops(np.ones(5_000, np.float32), 1_000, 1)
+    assert crop.shape == (1, 1_000) and crop.all()
+
+
+def test_unmixed_crops_repeat_with_their_seed_and_are_pieces_of_clips(noises):
+    crops = pipeline.unmixed_crops(noises, 1_001, 30, seed=3)
+    assert crops.shape == (30, 1_001) and crops.dtype == np.float32
+    np.testing.assert_array_equal(crops, pipeline.unmixed_crops(noises, 1_001, 30, seed=3))
+    assert (crops != pipeline.unmixed_crops(noises, 1_001, 30, seed=4)).any()
+    places = {value: place for place, value in reversed(list(enumerate(noises.samples)))}
+    for crop in crops:
+        whole = np.round(crop[np.flatnonzero(crop)] * 32_768).astype(np.int16)
+        assert whole.tobytes() in noises.samples.tobytes() and whole[0] in places
+
+
+def test_unmixed_crops_take_each_clip_before_one_twice():
+    clips = clips_of([np.full(5_000, (i + 1) / 100) for i in range(20)], range(20))
+    heard = pipeline.unmixed_crops(clips, 1_000, 20, seed=0).max(axis=1)
+    assert len(set(heard)) == 20
+
+
+# Clips
+
+
+def test_clips_are_chosen_with_all_that_belongs_to_them(noises):
+    keep = np.isin(noises.folds, [2, 3])
+    chosen = noises.where(keep)
+    assert len(chosen) == keep.sum() and chosen.sample_rate_hz == noises.sample_rate_hz
+    for new, old in enumerate(np.flatnonzero(keep)):
+        np.testing.assert_array_equal(chosen.waveform(new), noises.waveform(old))
+        for column in ("targets", "folds", "files", "sources"):
+            assert getattr(chosen, column)[new] == getattr(noises, column)[old]
+    assert len(noises.where(np.zeros(12, bool))) == 0
+
+
+def test_a_waveform_is_its_sixteen_bits_over_32768():
+    clips = clips_of([[-1.0, 0.0, 32_767 / 32_768, 1 / 32_768]], [0])
+    np.testing.assert_array_equal(clips.waveform(0), [-1.0, 0.0, 32_767 / 32_768, 1 / 32_768])
+    assert clips.waveform(0).dtype == np.float32
+
+
+# Real clips
+
+
+def test_real_clips_are_kept_with_their_rows(esc10_builder, esc10_clips):
+    assert len(esc10_clips) == 50 and esc10_clips.samples.dtype == np.int16
+    assert (np.diff(esc10_clips.targets) >= 0).all()  # sorted by class, which mixing counts on
+    assert np.bincount(esc10_clips.targets).tolist() == [5] * 10
+    assert np.bincount(esc10_clips.folds).tolist() == [0] + [10] * 5
+    names = esc10_builder.info.features["label"].names
+    official = {"dog": 0, "rooster": 1, "rain": 10, "sea_waves": 11, "crackling_fire": 12, "crying_baby": 20,
+                "sneezing": 21, "clock_tick": 38, "helicopter": 40, "chainsaw": 41}  # fmt: skip
+    for target, fold, file, source in zip(
+        esc10_clips.targets, esc10_clips.folds, esc10_clips.files, esc10_clips.sources, strict=True
+    ):
+        in_name = file.removesuffix(".ogg").split("-")  # fold, source, take, ESC-50's target
+        assert [str(fold), source, str(official[names[target]])] == [in_name[0], in_name[1], in_name[3]]
+
+
+def test_real_clips_are_those_of_soundfile_and_soxr(esc10_folder, esc10_clips, without_delay):
+    for i in range(0, 50, 7):
+        clip, from_hz = soundfile.read(esc10_folder / "audio" / esc10_clips.files[i])
+        wanted = soxr.resample(clip, from_hz, 20_000, quality="VHQ")
+        found = esc10_clips.waveform(i)
+        assert abs(len(found) - len(wanted)) <= 2
+        found, wanted = without_delay(found, np.clip(wanted, -1, 1), 8_500, 20_000)  # both keep this band as it is
+        if wanted.std() > 1e-3:  # under 30 steps of 16 bits their rounding is heard
+            assert np.corrcoef(found, wanted)[0, 1] > 0.999, esc10_clips.files[i]
+
+
+def test_clips_are_decoded_once_and_then_read_from_the_cache(esc10_builder, tmp_path, monkeypatch):
+    first = esc10_builder.as_dataset(split="fold1").take(3)
+    monkeypatch.setattr(esc10_builder, "as_dataset", lambda **kwargs: first)
+    decoded = pipeline.clips_at(esc10_builder, 16_000, tmp_path)
+    assert len(decoded) == 3 and decoded.sample_rate_hz == 16_000
+    monkeypatch.setattr(esc10_builder, "as_dataset", None)  # whoever decodes again fails
+    cached = pipeline.clips_at(esc10_builder, 16_000, tmp_path)
+    for column in ("samples", "starts", "targets", "folds", "files", "sources"):
+        np.testing.assert_array_equal(getattr(cached, column), getattr(decoded, column))
+        assert getattr(cached, column).dtype == getattr(decoded, column).dtype
+    assert [path.name for path in tmp_path.iterdir()] == [
+        f"esc10-{esc10_builder.builder_config.name}-16000hz.npz"
+    ]  # and nothing half-written
+
+
+def test_real_clips_mix_into_sound(esc10_clips):
+    crops, labels = mixed(esc10_clips, 10, pipeline.Waveforms(), num_samples=30_225, batch_size=25)
+    assert np.isfinite(crops).all() and (np.count_nonzero(labels, axis=1) == 2).all()
+    assert (crops.std(axis=1) > 0).mean() > 0.9  # two of half a crop's silence would be silence: seldom
+
+
+def test_throughput_of_the_pipeline_beside_that_of_training(capsys):
+    """Prints crops/s: the pipeline must not be what training waits for. No time is asserted, machines differ."""
+    rng = np.random.default_rng(0)
+    clips = clips_of([rng.uniform(-0.5, 0.5, 5 * 20_000) for _ in range(20)], [0] * 10 + [1] * 10, 20_000)
+    batches = list(pipeline.mixed_crops(clips, 30_225, 2, pipeline.Waveforms(), 0, 64, 0, 1))  # warm
+    started = time.perf_counter()
+    made = sum(len(crops) for crops, _ in pipeline.mixed_crops(clips, 30_225, 2, pipeline.Waveforms(), 0, 64, 1, 6))
+    pipeline_crops_per_s = made / (time.perf_counter() - started)
+
+    build = partial(acdnet.build, widths=acdnet.MICRO_WIDTHS)
+    model = assembly.join(frontends.Raw(20_000, 30_225).build(), build((30_225, 1, 1), 2, 20_000))
+    model.compile(keras.optimizers.SGD(0.01), "kl_divergence")
+    model.train_on_batch(*batches[0])
+    started = time.perf_counter()
+    for _ in range(3):
+        model.train_on_batch(*batches[0])
+    training_crops_per_s = 3 * 64 / (time.perf_counter() - started)
+    assert pipeline_crops_per_s > 0 and training_crops_per_s > 0
+    with capsys.disabled():
+        print(
+            f"\npipeline {pipeline_crops_per_s:.0f} crops/s, Micro-ACDNet's training {training_crops_per_s:.0f} crops/s"
+            f" (ratio {pipeline_crops_per_s / training_crops_per_s:.1f})"
+        )
