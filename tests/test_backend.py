@@ -21,46 +21,32 @@ else:
 ADVICE = "import zoo.backend first, or start Python with TF_USE_LEGACY_KERAS=1"
 
 
-def start(first="", **variables):
-    """A process that runs `first`, imports zoo.backend and prints one line, with these environment variables."""
+def tell(first="", **variables):
+    """The line that a process prints which runs `first` and imports zoo.backend, with these environment variables."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-    return subprocess.Popen(
+    child = subprocess.run(
         [sys.executable, "-c", first + TELL],
         cwd=ROOT,
         env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3", **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
+    assert child.returncode == 0, child.stderr
+    (line,) = child.stdout.splitlines()
+    return line
 
 
-@pytest.fixture(scope="module")
-def told():
-    """{case: the line printed}, of processes that load TensorFlow at the same time."""
-    processes = {
-        "Keras 3 first": start("import keras"),
-        "TensorFlow with Keras 3 first": start("import tensorflow as tf; tf.keras.layers"),
-        "TensorFlow first, variable set": start("import tensorflow as tf; tf.keras.layers", TF_USE_LEGACY_KERAS="1"),
-        "nothing first": start(),
-    }
-    lines = {}
-    for case, process in processes.items():
-        printed, errors = process.communicate()
-        assert process.returncode == 0, errors
-        (lines[case],) = printed.splitlines()
-    return lines
+@pytest.mark.parametrize("first", ["import keras", "import tensorflow as tf; tf.keras.layers"])
+def test_keras_3_that_came_first_is_refused_in_one_line(first):
+    line = tell(first)
+    assert line.startswith("refused: ") and "imported" in line and line.endswith(ADVICE)
 
 
-@pytest.mark.parametrize("case", ["Keras 3 first", "TensorFlow with Keras 3 first"])
-def test_keras_3_that_came_first_is_refused_in_one_line(told, case):
-    assert told[case].startswith("refused: ") and "imported" in told[case] and told[case].endswith(ADVICE)
-
-
-def test_tensorflow_may_come_first_where_the_variable_asks_for_keras_2(told):
-    name, is_tensorflows, _ = told["TensorFlow first, variable set"].split()
+def test_tensorflow_may_come_first_where_the_variable_asks_for_keras_2():
+    name, is_tensorflows, _ = tell("import tensorflow as tf; tf.keras.layers", TF_USE_LEGACY_KERAS="1").split()
     assert name.startswith("tf_keras") and is_tensorflows == "True"
 
 
-def test_the_backend_chooses_keras_2_and_leaves_keras_3_unloaded(told):
-    name, is_tensorflows, keras_3_is_loaded = told["nothing first"].split()
+def test_the_backend_chooses_keras_2_and_leaves_keras_3_unloaded():
+    name, is_tensorflows, keras_3_is_loaded = tell().split()
     assert name.startswith("tf_keras") and (is_tensorflows, keras_3_is_loaded) == ("True", "False")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -24,7 +25,9 @@ COLUMNS = (
 
 
 def add_runs(folders):
-    """Adds a row for each exported folder's metrics.json; a row of the same command and data is replaced.
+    """Adds a row for each exported folder's metrics.json, and keeps its card and pictures beside the csv.
+
+    A row of the same command and data is replaced.
 
     Raises: ZooError naming the first folder without a metrics.json.
     """
@@ -33,8 +36,12 @@ def add_runs(folders):
         path = Path(folder) / "metrics.json"
         if not path.is_file():
             raise ZooError(f"{path}: not there; give the folder that a recipe exported")
-        row = _row(json.loads(path.read_text()))
+        row = {name: str(value) for name, value in _row(json.loads(path.read_text())).items()}
         rows[row["command"], row["data_fingerprint"]] = row
+        kept = RESULTS / _folder_name(row)
+        kept.mkdir(parents=True, exist_ok=True)
+        for told in (path.with_name("card.md"), *path.parent.glob("*.png")):
+            shutil.copy(told, kept)
     RESULTS.mkdir(parents=True, exist_ok=True)
     with open(RESULTS / "runs.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -67,7 +74,7 @@ def write_page():
     for run in runs:
         arenas = [run["frontend_arena_bytes"], run["micro_arena_bytes"]]
         cells = [
-            run["model"],
+            f"[{run['model']}]({_folder_name(run)}/card.md)",
             f"{run['dataset']}, {run['test_fold']}",
             run["test_clips"],
             run["epochs"],
@@ -87,15 +94,19 @@ def write_page():
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
 
+def _folder_name(row):
+    return f"{row['model']}-{row['dataset']}-fold{row['test_fold']}-{row['epochs']}epochs"
+
+
 def _row(metrics):
     row = {column: metrics[column] for column in COLUMNS if column in metrics}
     for path, name in FILES.items():
         for figure, value in metrics["files"].get(path, {}).items():
             if figure in FIGURES:
-                row[f"{name}_{figure}"] = value
-    row["frontend_arena_bytes"] = metrics["files"].get("micro/frontend.tflite", {}).get("arena_bytes")
+                row[f"{name}_{figure}"] = "" if value is None else value
+    row["frontend_arena_bytes"] = metrics["files"].get("micro/frontend.tflite", {}).get("arena_bytes", "")
     unlike = metrics.get("tflm_bytes_unlike_litert_reference", {})
-    row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike.get("columns"), unlike.get("scores")
+    row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike.get("columns", ""), unlike.get("scores", "")
     row["test_classes"] = ", ".join(metrics["test_classes"])
     return row
 
