@@ -63,7 +63,7 @@ def _add_flags(parser, recipe):
     parser.add_argument("--overwrite", action="store_true", help="replace an exported folder that is there")
     parser.add_argument("--skip-bad", action="store_true", help="leave out clips that do not decode, and count them")
     parser.add_argument("--quick", action="store_true", help=f"every stage in a few minutes: {recipe.quick_epochs} "
-                        "epochs, two crops a clip; the figures mean little")  # fmt: skip
+                        "epochs, three crops a clip; the figures mean little")  # fmt: skip
 
 
 def run(recipe, args):

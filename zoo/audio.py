@@ -1,10 +1,12 @@
 """A recording becomes a waveform: decode, mix down, resample, level.
 
-soundfile looks at a file before anything else does (and names what is broken); tensorflow-io decodes and resamples in
-the graph. Waveforms are float32 in [-1, 1], (time,), mono.
+soundfile reads a file before anything else does, and names what is broken; tensorflow-io decodes and resamples in the
+graph. Waveforms are float32 in [-1, 1], (time,), mono.
 """
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 
 from zoo.backend import tf
 
@@ -14,59 +16,69 @@ import tensorflow_io as tfio
 
 from zoo.errors import ZooError
 
-# What tensorflow-io decodes exactly, and in which type it wants it: encoding -> (decoder, type, offset, full scale).
+# What tensorflow-io decodes exactly, and in which type it wants it: encoding -> (decoder, type, full scale).
 _DECODERS = {
-    "WAV/PCM_U8": (tfio.audio.decode_wav, tf.uint8, 128, 2.0**7),
-    "WAV/PCM_16": (tfio.audio.decode_wav, tf.int16, 0, 2.0**15),
-    "WAV/PCM_24": (tfio.audio.decode_wav, tf.int32, 0, 2.0**31),
-    "WAV/FLOAT": (tfio.audio.decode_wav, tf.float32, 0, 1.0),
-    "FLAC/PCM_16": (tfio.audio.decode_flac, tf.int16, 0, 2.0**15),
-    "FLAC/PCM_24": (tfio.audio.decode_flac, tf.int32, 0, 2.0**31),
-    "OGG/VORBIS": (lambda encoded, dtype: tfio.audio.decode_vorbis(encoded), tf.float32, 0, 1.0),
+    "FLAC/PCM_16": (tfio.audio.decode_flac, tf.int16, 2.0**15),
+    "FLAC/PCM_24": (tfio.audio.decode_flac, tf.int32, 2.0**31),
+    "OGG/VORBIS": (lambda encoded, dtype: tfio.audio.decode_vorbis(encoded), tf.float32, 1.0),
+    "WAV/FLOAT": (tfio.audio.decode_wav, tf.float32, 1.0),
 }
 ENCODINGS = tuple(_DECODERS)
+
+# Its WAV decoder trips over legal files (an odd number of bytes, a title before the samples, a length left open by a
+# pipe): integers become FLAC of the same bits, everything else a plain WAV of floats. subtype -> (read as, kept as).
+_LOSSLESS = {
+    "PCM_U8": ("int16", "PCM_16"),
+    "PCM_S8": ("int16", "PCM_16"),
+    "PCM_16": ("int16", "PCM_16"),
+    "PCM_24": ("int32", "PCM_24"),
+}
+SHORTEST_S = 0.001  # what is shorter has nothing left after resampling
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What a file says of itself: rate, and its encoding as `decode` wants it named."""
+    """A sound file's samples at their own rate, in an encoding that `decode` takes."""
 
-    sample_rate_hz: int
+    encoded: bytes
     encoding: str
+    sample_rate_hz: int
 
 
-def inspect(path):
-    """The `Recording` at `path`, once all of it has been decoded and found sound.
+def read(path):
+    """The `Recording` at `path`, once all of it has been decoded and found sound. Any format that soundfile reads.
 
-    Raises: ZooError, naming the file, if it does not decode, holds no samples or holds samples that are no number.
+    Raises: ZooError, naming the file, if it does not decode, holds no sound or holds samples that are no number.
     """
     try:
         with soundfile.SoundFile(path) as file:
-            encoding = f"{file.format.replace('WAVEX', 'WAV')}/{file.subtype}"
-            recording = Recording(file.samplerate, encoding)
-            samples = file.read(dtype="float32")
+            encoding, sample_rate_hz = f"{file.format}/{file.subtype}", file.samplerate
+            read_as, kept_as = _LOSSLESS.get(file.subtype, ("float32", "FLOAT"))
+            samples = file.read(dtype=read_as)
+        if len(samples) < SHORTEST_S * sample_rate_hz:
+            held = f"{len(samples) or 'no'} samples, less than a millisecond"
+            raise ZooError(f"{path}: has {held}; replace the file, or pass --skip-bad")
+        if not np.isfinite(samples).all():
+            raise ZooError(f"{path}: has samples that are not finite numbers; replace the file, or pass --skip-bad")
+        if encoding in _DECODERS and not encoding.startswith("WAV"):
+            return Recording(Path(path).read_bytes(), encoding, sample_rate_hz)
+        container, rewritten = "WAV" if kept_as == "FLOAT" else "FLAC", io.BytesIO()
+        soundfile.write(rewritten, samples, sample_rate_hz, subtype=kept_as, format=container)
+        return Recording(rewritten.getvalue(), f"{container}/{kept_as}", sample_rate_hz)
     except (soundfile.LibsndfileError, OSError) as error:
         raise ZooError(f"{path}: does not decode ({error}); replace the file, or pass --skip-bad") from error
-    if encoding not in _DECODERS:
-        known = ", ".join(ENCODINGS)
-        raise ZooError(f"{path}: holds {encoding}, which is not read here; convert it to one of {known}")
-    if not len(samples):
-        raise ZooError(f"{path}: has no samples; replace the file, or pass --skip-bad")
-    if not np.isfinite(samples).all():
-        raise ZooError(f"{path}: has samples that are not finite numbers; replace the file, or pass --skip-bad")
-    return recording
 
 
 def decode(encoded, encoding):
     """Waveform (time,) at the recording's own rate, channels averaged. Runs in a graph.
 
-    encoded: the file's bytes, scalar string. encoding: one of ENCODINGS, scalar string.
+    encoded, encoding: scalar strings, as `read` gives them.
     """
 
-    def branch(decoder, dtype, offset, full_scale):
+    def branch(decoder, dtype, full_scale):
         def run():
             samples = tf.cast(decoder(encoded, dtype=dtype), tf.float32)
-            return tf.reduce_mean((samples - offset) / full_scale, axis=1)  # (time, channels) -> (time,)
+            return tf.reduce_mean(samples / full_scale, axis=1)  # (time, channels) -> (time,)
 
         return run
 
@@ -102,6 +114,8 @@ LEVEL_FLOOR_DB = -80.0  # silence has a level too, or two silent crops could not
 
 def level_db(waveform, sample_rate_hz):
     """Loudest A-weighted level of any window, in dB, scalar. Runs in a graph.
+
+    A waveform shorter than a window (0.1 s) has the level of silence.
 
     Source: Tokozume et al. 2018 (EnvNet-v2), whose gains g1 and g2 enter equation 3 of the ACDNet paper.
     """

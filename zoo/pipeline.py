@@ -168,8 +168,9 @@ def judging_crops(clip, num_samples, count):
     """
     padded = np.pad(clip, num_samples // 2)
     padded = np.pad(padded, (0, max(0, num_samples - len(padded))))  # one sample short where num_samples is odd
-    starts = np.linspace(0, len(padded) - num_samples, count).round().astype(int)
-    return np.stack([padded[start : start + num_samples] for start in starts])
+    last = len(padded) - num_samples
+    starts = np.linspace(0, last, count) if count > 1 else np.array([last / 2])  # a single crop lies in the middle
+    return np.stack([padded[start : start + num_samples] for start in starts.round().astype(int)])
 
 
 def unmixed_crops(clips, num_samples, count, seed):

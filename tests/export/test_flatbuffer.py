@@ -78,7 +78,7 @@ def test_a_rewritten_file_holds_nothing_unused_and_no_name_twice(files):
 
 def test_signature_and_runtime_version_survive(files, sounds):
     interpreter = LiteRT(files["seam_int8"])._interpreter
-    (scores,) = interpreter.get_signature_runner("serving_default")(waveform=sounds[:1]).values()
+    (scores,) = interpreter.get_signature_runner("serving_default")(input=sounds[:1]).values()
     np.testing.assert_array_equal(scores, LiteRT(files["seam_int8"]).run(sounds[:1]))
     root = schema.ModelT.InitFromPackedBuf(files["seam_int8"])
     (metadata,) = root.metadata

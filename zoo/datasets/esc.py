@@ -1,6 +1,6 @@
 """TFDS builders of the data sets that come in ESC-50's layout: `audio/` and one csv in `meta/`.
 
-A clip is kept as its file's bytes, at its own rate and in its own encoding: `zoo.pipeline` decodes and resamples it.
+A clip is kept at its own rate and with its own samples: `zoo.pipeline` decodes and resamples it.
 Source: Piczak 2015, "ESC: Dataset for Environmental Sound Classification"; https://github.com/karolpiczak/ESC-50
 """
 
@@ -145,8 +145,8 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
             try:
                 if not path.is_file():
                     raise ZooError(f"{path}: is listed in meta/ but not there; put it back, or pass --skip-bad")
-                recording = audio.inspect(path)
-                good.setdefault(int(row["fold"]), []).append((row, path, recording))
+                recording = audio.read(path)
+                good.setdefault(int(row["fold"]), []).append((row, recording))
             except ZooError:
                 if not self.builder_config.skip_bad:
                     raise
@@ -156,11 +156,11 @@ class EscLayout(tfds.core.GeneratorBasedBuilder):
         return {f"fold{fold}": self._generate_examples(good[fold]) for fold in sorted(good)}
 
     def _generate_examples(self, clips):
-        for row, path, recording in clips:
+        for row, recording in clips:
             yield (
                 row["filename"],
                 {
-                    "encoded": path.read_bytes(),
+                    "encoded": recording.encoded,
                     "encoding": recording.encoding,
                     "sample_rate_hz": recording.sample_rate_hz,
                     "label": row["category"],

@@ -62,14 +62,21 @@ def micro_frontend(front, body: bytes, hop_columns, calibration) -> bytes:
     """
     stride_samples, field_samples = column_geometry(front)
     hop_samples = stride_samples * (hop_columns - 1) + field_samples
-    # 16 bits have room for the loudest that PCM can hold beside what the crops hold: nothing saturates before the seam.
-    peaks = np.abs(calibration).max(axis=1, keepdims=True)
-    loud = calibration * (PCM_PEAK / np.maximum(peaks, 1 / 32768))
-    crops = np.clip(np.concatenate([calibration, loud]), -PCM_PEAK, PCM_PEAK)
+    crops = as_loud_as_pcm(calibration)
     hops = cut_hops(crops, hop_samples, hop_columns, front.output_shape[1], stride_samples).reshape(-1, hop_samples)
     seam = LiteRT(body).input
     frontend = tflite.to_int16x8(hop_model(front, hop_samples), hops)
     return flatbuffer.append_quantize(frontend, seam.scale, seam.zero_point)
+
+
+def as_loud_as_pcm(calibration):
+    """The crops, and each once more at full scale: 16 bits have room for both, so no loud sound saturates in the front.
+
+    Shape: (n, samples) -> (2 n, samples)
+    """
+    peaks = np.abs(calibration).max(axis=1, keepdims=True)
+    loud = calibration * (PCM_PEAK / np.maximum(peaks, 1 / 32768))
+    return np.clip(np.concatenate([calibration, loud]), -PCM_PEAK, PCM_PEAK)
 
 
 def column_geometry(front):
