@@ -113,7 +113,7 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
     def example(number):
         epoch, position = number // examples_per_epoch, number % examples_per_epoch
         lap = epoch * 2 + position // len(clips)  # the second lap of an epoch fills its last batch
-        draw = tf.random.stateless_uniform([8], [seed, number])
+        draw = tf.random.stateless_uniform([7], [seed, number])
         one = tf.random.experimental.index_shuffle(position % len(clips), [seed, lap], max_index=len(clips) - 1)
         # Any clip of another class: sorted by class, those are all but one stretch.
         other = tf.cast(draw[0] * tf.cast(len(clips) - size_of[one], tf.float32), tf.int64)
