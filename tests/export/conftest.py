@@ -16,24 +16,24 @@ HOP_SAMPLES = 613
 def build_net():
     """front and body, with the statistics of a trained net: neither dead nor saturated."""
     layers = keras.layers
-    tf.config.experimental.enable_op_determinism()  # as training does; sums in another order are other files
     keras.utils.set_random_seed(0)
 
-    def convolution(x, filters, *args, **kwargs):
-        x = layers.Conv2D(filters, *args, use_bias=False, **kwargs)(x)
-        return layers.ReLU()(layers.BatchNormalization()(x))
+    def convolution(x, name, filters, *args, **kwargs):
+        # Named, because Keras counts its own names up from net to net, and names go into the files.
+        x = layers.Conv2D(filters, *args, use_bias=False, name=name, **kwargs)(x)
+        return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_norm")(x))
 
     waveform = keras.Input((SAMPLES,), name="waveform")
-    x = layers.Reshape((SAMPLES, 1, 1))(waveform)  # time in full: the hop model has to shorten it
-    x = convolution(x, 4, (9, 1), strides=(2, 1))
-    x = convolution(x, 8, (5, 1), strides=(2, 1))
-    front = keras.Model(waveform, layers.MaxPooling2D((50, 1))(x), name="front")
+    x = layers.Reshape((SAMPLES, 1, 1), name="samples")(waveform)  # time in full: the hop model has to shorten it
+    x = convolution(x, "conv1", 4, (9, 1), strides=(2, 1))
+    x = convolution(x, "conv2", 8, (5, 1), strides=(2, 1))
+    front = keras.Model(waveform, layers.MaxPooling2D((50, 1), name="pool1")(x), name="front")
 
     columns = keras.Input(front.output_shape[1:], name="columns")
-    x = layers.Permute((3, 1, 2))(columns)
-    x = layers.MaxPooling2D(2)(convolution(x, 6, 3, padding="same"))
-    x = layers.Dense(10)(layers.GlobalAveragePooling2D()(x))
-    body = keras.Model(columns, layers.Softmax()(x), name="body")
+    x = layers.Permute((3, 1, 2), name="swap_axes")(columns)
+    x = layers.MaxPooling2D(2, name="pool2")(convolution(x, "conv3", 6, 3, padding="same"))
+    x = layers.Dense(10, name="dense")(layers.GlobalAveragePooling2D(name="mean")(x))
+    body = keras.Model(columns, layers.Softmax(name="scores")(x), name="body")
 
     rng = np.random.default_rng(0)
     for layer in (*front.layers, *body.layers):
