@@ -20,7 +20,7 @@ from zoo.export.seam import MicroPair
 class Exported:
     """Files that together make scores of a waveform: one file, or the pair in micro/."""
 
-    arena_bytes: dict  # path in the folder -> bytes of TFLM's arena, None where there is none
+    arenas: dict  # path in the folder -> bytes of TFLM's arena, None where there is none
     kernels: str
     run: Callable  # waveforms (n, samples) -> scores (n, classes), float32
 
@@ -59,25 +59,24 @@ def score_files(folder, column_stride_samples, test, num_samples, crops_per_clip
     crops = [pipeline.judging_crops(test.waveform(i), num_samples, crops_per_clip) for i in range(len(test))]
     rows, reference = {}, None
     for exported in open_folder(folder, column_stride_samples):
-        digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arena_bytes))
+        digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arenas))
         cached = cache / f"{digest.hexdigest()[:16]}-{crops_per_clip}crops.npy"
         if not cached.exists():
-            scores = evaluation.clip_scores(exported.run, crops, " + ".join(exported.arena_bytes))
+            scores = evaluation.clip_scores(exported.run, crops, " + ".join(exported.arenas))
             with whole_file(cached) as unfinished:
                 np.save(unfinished, scores)
         scores = np.load(cached)
         reference = scores if reference is None else reference
         low, high = evaluation.interval(scores.argmax(axis=1) == test.targets, test.sources, seed)
-        for path, arena_bytes in exported.arena_bytes.items():
-            rows[path] = {
-                "accuracy": evaluation.accuracy(scores, test.targets),
-                "low": None if math.isnan(low) else low,  # one source recording has no interval
-                "high": None if math.isnan(high) else high,
-                "changed_clips": evaluation.changed_decisions(reference, scores),
-                "bytes": (folder / path).stat().st_size,
-                "arena_bytes": arena_bytes,
-                "kernels": exported.kernels,
-            }
+        figures = {
+            "accuracy": evaluation.accuracy(scores, test.targets),
+            "low": None if math.isnan(low) else low,  # one source recording has no interval
+            "high": None if math.isnan(high) else high,
+            "changed_clips": evaluation.changed_decisions(reference, scores),
+            "kernels": exported.kernels,
+        }
+        for path, arena_bytes in exported.arenas.items():
+            rows[path] = {**figures, "bytes": (folder / path).stat().st_size, "arena_bytes": arena_bytes}
     return reference, rows
 
 
