@@ -11,6 +11,9 @@ from functools import partial
 
 from recipes import acdnet as full
 from recipes.run import main
+from zoo.compress.magnitude import Sparsify
+from zoo.compress.qat import QuantizeAware
+from zoo.compress.retrain import Retrain
 from zoo.models import acdnet
 
 RECIPE = replace(
@@ -18,6 +21,12 @@ RECIPE = replace(
     name="micro_acdnet",
     backbone=partial(acdnet.build, widths=acdnet.MICRO_WIDTHS),
     quick_epochs=15,
+    variants={
+        "base": (),
+        "sparse": (Sparsify(share=0.5, plan=full.FINE_TUNE),),
+        "distilled": (Retrain("distilled"),),
+        "qat": (QuantizeAware(plan=full.QUANTIZE, seam=acdnet.SEAM),),
+    },
 )
 
 if __name__ == "__main__":

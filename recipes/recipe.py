@@ -21,7 +21,18 @@ class Recipe:
     waveforms: Waveforms
     train: Plan
     quick_epochs: int  # of --quick
-    variants: dict[str, tuple]  # exported variant -> the compression steps that make it
+    variants: dict[str, tuple]  # exported variant -> the steps that make it, after those of a variant named first
+
+    def chain(self, variant):
+        """All steps that make `variant` from the base, each with the variant that names it: ((variant, step), ...)."""
+        steps = self.variants[variant]
+        if steps and isinstance(steps[0], str):
+            return (*self.chain(steps[0]), *((variant, step) for step in steps[1:]))
+        return tuple((variant, step) for step in steps)
+
+    def is_taught(self, variant):
+        """Whether a step of `variant` needs a teacher."""
+        return any(getattr(step, "taught", False) for _, step in self.chain(variant))
 
     def quick(self):
         """The same recipe with each stage cut down to minutes: a few epochs, three crops a clip."""
@@ -29,4 +40,8 @@ class Recipe:
             self,
             train=replace(self.train, epochs=self.quick_epochs),
             waveforms=replace(self.waveforms, eval_crops=3),  # both ends and the middle
+            variants={
+                variant: tuple(step if isinstance(step, str) else step.quick() for step in steps)
+                for variant, steps in self.variants.items()
+            },
         )

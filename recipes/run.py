@@ -1,27 +1,26 @@
-"""The story of every recipe, from top to bottom: recordings, training, export, proof, report.
+"""The story of every recipe, from top to bottom: recordings, training, compression, export, proof, report.
 
 Whatever is unfinished lies in runs/, and the same command goes on from there.
 """
 
 import shlex
-import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
 
-from zoo.backend import keras
-
 import zoo
-from zoo import assembly, datasets, evaluation, pipeline, training
+from recipes.stages import Stages
+from zoo import assembly, datasets, evaluation, pipeline, teachers
 from zoo.atomic import full_disk_told, whole_folder
 from zoo.command_line import OneLineParser
 from zoo.errors import ZooError
 from zoo.export import card
-from zoo.export.folder import write_models, write_sums
+from zoo.export.folder import FORMS, Quantisation, write_models, write_sums
+from zoo.export.seam import RANGES
 from zoo.measure import counts, files
 
 RUNS = Path("runs")
-CALIBRATION_CROPS = 256  # that set the ranges of int8
+CALIBRATION_CROPS = 256  # that set the ranges of int8, and by which tensors are widened
 COMPARED_CROPS = 20  # on which TFLM's bytes are held against those of LiteRT's reference kernels
 
 
@@ -58,6 +57,15 @@ def _add_flags(parser, recipe):
                         help="what the backbone hears (default %(default)s)")  # fmt: skip
     parser.add_argument("--variants", default="base", metavar="A,B", help="which to export, of "
                         f"{', '.join(recipe.variants)} (default %(default)s)")  # fmt: skip
+    taught = [variant for variant in recipe.variants if recipe.is_taught(variant)]
+    parser.add_argument("--teacher", metavar="PATH", help=f"who teaches {', '.join(taught)}: an exported folder of a "
+                        "zoo model, or YAMNet's published .tflite (default: the base)")  # fmt: skip
+    parser.add_argument("--ranges", choices=RANGES, default="percentile", help="what sets int8's range at the seam "
+                        "(default %(default)s)")  # fmt: skip
+    parser.add_argument("--max-drop", type=float, metavar="SHARE", help="give tensors 16 bits, the worst first, until "
+                        "8 bits change at most this share of decisions on training crops")  # fmt: skip
+    parser.add_argument("--forms", default="", metavar="A,B", help=f"further .tflite files, of {', '.join(FORMS)}")
+    parser.add_argument("--allow-no-gain", action="store_true", help="go on where a step lowers nothing it claims to")
     parser.add_argument("--out", type=Path, default=Path("exported"), metavar="DIR",
                         help="where the exported folders go (default %(default)s)")  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an exported folder that is there")
@@ -75,12 +83,15 @@ def run(recipe, args):
     unknown = [variant for variant in variants if variant not in recipe.variants]
     if unknown:
         raise ZooError(f"{recipe.name}: no variant {unknown[0]!r}; choose of {', '.join(recipe.variants)}")
+    if args.teacher and not any(map(recipe.is_taught, variants)):
+        raise ZooError(f"--teacher: none of {args.variants} is taught; see --help for those that are")
     folders = {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
         if folder.exists() and not args.overwrite:
             raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
     if args.out.exists() and not args.out.is_dir():
         raise ZooError(f"{args.out} is no folder; pass another --out")
+    quantisation = Quantisation(args.ranges, args.max_drop, tuple(filter(None, args.forms.split(","))))
     plan = recipe.train if args.epochs is None else recipe.train.with_epochs(args.epochs)
 
     # Recordings
@@ -96,29 +107,18 @@ def run(recipe, args):
     what = (recipe.name, args.front_end, args.dataset, builder.builder_config.name)
     run_folder = RUNS / "-".join([*what, f"fold{args.fold}", f"{plan.epochs}epochs", f"seed{args.seed}"])
 
-    # Training
-    def finetune(backbone, plan, stage):
-        return training.fit(
-            assembly.join(front_end.build(), backbone),
-            plan,
-            lambda first, last: pipeline.mixed_crops(
-                train, front_end.num_samples, len(labels), recipe.waveforms, args.seed, plan.batch_size, first, last
-            ),
-            pipeline.steps_per_epoch(train, plan.batch_size),
-            run_folder / stage,
-            args.seed,
-        )
-
-    keras.utils.set_random_seed(args.seed)
-    columns_shape = front_end.build().output_shape[1:]
-    backbone = recipe.backbone(columns_shape, len(labels), front_end.sample_rate_hz)
-    history = finetune(backbone, plan, "base")
-
-    calibration = pipeline.unmixed_crops(train, front_end.num_samples, CALIBRATION_CROPS, args.seed)
+    # Training and compression
+    teacher = args.teacher and teachers.open_teacher(args.teacher, labels, train, front_end, args.seed)
+    stages = Stages(
+        recipe, plan, front_end, train, len(labels), run_folder, args.seed, teacher, args.teacher or "base",
+        args.allow_no_gain,
+    )  # fmt: skip
+    base = stages.made("base").backbone
+    calibration, calibration_targets = pipeline.unmixed_crops(
+        train, front_end.num_samples, CALIBRATION_CROPS, args.seed
+    )
     for variant, folder in folders.items():
-        variant_backbone = backbone
-        for step in recipe.variants[variant]:
-            variant_backbone = step(variant_backbone, finetune)
+        made = stages.made(variant)
         metrics = {
             "model": folder.name.removesuffix(f"-{args.dataset}"),
             "dataset": args.dataset,
@@ -131,7 +131,8 @@ def run(recipe, args):
             "num_samples": front_end.num_samples,
             "front_end": args.front_end,
             "labels": labels,
-            "epochs": plan.epochs,
+            "epochs": len(made.history),
+            "steps": made.steps,
             "seed": args.seed,
             "command": args.command,
             "paper": recipe.paper,
@@ -141,9 +142,14 @@ def run(recipe, args):
         }
         with whole_folder(folder, args.overwrite) as unfinished:
             # Export
-            column_stride_samples = write_models(
-                unfinished, front_end, variant_backbone, recipe.seam, recipe.hop_columns, calibration, labels
-            )
+            written = write_models(
+                unfinished, front_end, made.backbone, recipe.seam, recipe.hop_columns, calibration,
+                calibration_targets, labels, quantisation,
+            )  # fmt: skip
+            column_stride_samples = written.column_stride_samples
+            metrics["calibration_accuracy"] = written.calibration_accuracy
+            metrics["sensitivity"] = [row._asdict() for row in written.sensitivity]
+            metrics["wide_tensors"] = written.wide
             # Proof: each file as its users run it, on the test fold, once
             scores, metrics["files"] = files.score_files(
                 unfinished, column_stride_samples, test, front_end.num_samples, recipe.waveforms.eval_crops, args.seed,
@@ -155,16 +161,17 @@ def run(recipe, args):
                     unfinished, column_stride_samples, calibration[:COMPARED_CROPS]
                 )
             # Report
-            model = assembly.join(front_end.build(), variant_backbone)
+            model = assembly.join(front_end.build(), made.backbone)
             metrics["parameters"] = counts.trainable_parameters(model)
             metrics["macs"] = counts.macs(model)
             metrics["paper_flops"] = counts.paper_flops(model)
             confusion = evaluation.confusion(scores, test.targets, len(labels))
-            card.draw_pictures(unfinished, model, recipe.seam, metrics, history, confusion)
+            card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, confusion)
+            if made.pruning:
+                card.draw_pruning(unfinished, base, made.backbone, made.pruning.saliency, metrics)
             card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
             write_sums(unfinished)
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
-    shutil.rmtree(run_folder / "base" / "checkpoints")  # what is finished lies in the exported folder; logs stay
 
 
 def _folder_name(recipe, variant, args):

@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from zoo.errors import ZooError
-from zoo.evaluation import accuracy, changed_decisions, clip_scores, confusion, interval, per_class
+from zoo.evaluation import (
+    accuracy,
+    changed_decisions,
+    clip_scores,
+    confusion,
+    interval,
+    mcnemar,
+    mcnemar_p,
+    per_class,
+)
 
 
 @pytest.fixture
@@ -81,3 +90,32 @@ def test_changed_decisions_counts_clips_not_scores():
     a = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9]])
     b = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
     assert changed_decisions(a, b) == 1
+
+
+@pytest.mark.parametrize("only_a", [0, 1, 4, 11, 300])
+@pytest.mark.parametrize("only_b", [0, 1, 4, 12, 700])
+def test_mcnemars_p_is_scipys_binomial(only_a, only_b):
+    n = only_a + only_b
+    expected = binomtest(only_a, n, 0.5).pvalue if n else 1.0
+    # Whole numbers until the last division here; scipy's binomial is good to some 1e-12 of itself.
+    np.testing.assert_allclose(mcnemar_p(only_a, only_b), expected, rtol=1e-9)
+
+
+def test_mcnemar_counts_what_one_model_alone_gets_right(rng):
+    a, b = rng.random(400) < 0.85, rng.random(400) < 0.75
+    only_a = sum(1 for x, y in zip(a, b) if x and not y)
+    only_b = sum(1 for x, y in zip(a, b) if y and not x)
+    found_a, found_b, p = mcnemar(a, b)
+    assert (found_a, found_b) == (only_a, only_b) and only_a > only_b
+    assert mcnemar(b, a) == (only_b, only_a, p)
+    np.testing.assert_allclose(p, binomtest(only_a, only_a + only_b).pvalue, rtol=1e-9)
+
+
+def test_models_that_are_right_on_the_same_clips_do_not_differ():
+    correct = np.array([True, False, True])
+    assert mcnemar(correct, correct) == (0, 0, 1.0)
+
+
+def test_mcnemar_refuses_other_clips():
+    with pytest.raises(ZooError, match=r"the same clips; got \(3,\) and \(2,\)"):
+        mcnemar([True, False, True], [True, False])

@@ -25,7 +25,7 @@ HOMES = {
     "ai_edge_litert": ("zoo.export", "zoo.runtime"),
     "flatbuffers": ("zoo.export",),
     "soundfile": ("zoo.audio", "zoo.datasets"),
-    "scipy": ("zoo.datasets.synth10",),
+    "scipy": ("zoo.datasets.synth10", "zoo.teachers"),
 }
 # What everything stands on, and what imports nothing of the zoo but the error.
 GROUND = ("zoo.errors", "zoo.progress", "zoo.atomic")
@@ -40,6 +40,15 @@ ARROWS = {
     "zoo.pipeline": ("zoo.backend", "zoo.audio", "zoo.datasets"),
     "zoo.datasets": ("zoo.backend", "zoo.audio", "zoo.datasets"),
     "zoo.training": ("zoo.backend",),
+    "zoo.compress.distill": ("zoo.backend",),
+    "zoo.teachers": (
+        "zoo.backend",
+        "zoo.audio",
+        "zoo.frontends",
+        "zoo.pipeline",
+        "zoo.export.flatbuffer",
+        "zoo.export.interpreter",
+    ),
     "zoo.runtime": ("zoo.runtime", "zoo.export.interpreter", "zoo.export.stderr"),
 }
 # Module -> what it may not import, straight or through others.

@@ -245,20 +245,22 @@ def test_a_single_judging_crop_hears_the_clip():
 
 
 def test_unmixed_crops_repeat_with_their_seed_and_are_pieces_of_clips(noises):
-    crops = pipeline.unmixed_crops(noises, 1_001, 30, seed=3)
+    crops, targets = pipeline.unmixed_crops(noises, 1_001, 30, seed=3)
     assert crops.shape == (30, 1_001) and crops.dtype == np.float32
-    np.testing.assert_array_equal(crops, pipeline.unmixed_crops(noises, 1_001, 30, seed=3))
-    assert (crops != pipeline.unmixed_crops(noises, 1_001, 30, seed=4)).any()
-    places = {value: place for place, value in reversed(list(enumerate(noises.samples)))}
-    for crop in crops:
-        whole = np.round(crop[np.flatnonzero(crop)] * 32_768).astype(np.int16)
-        assert whole.tobytes() in noises.samples.tobytes() and whole[0] in places
+    np.testing.assert_array_equal(crops, pipeline.unmixed_crops(noises, 1_001, 30, seed=3)[0])
+    assert (crops != pipeline.unmixed_crops(noises, 1_001, 30, seed=4)[0]).any()
+    for crop, target in zip(crops, targets, strict=True):
+        whole = np.round(crop[np.flatnonzero(crop)] * 32_768).astype(np.int16).tobytes()
+        of_target = [
+            noises.samples[noises.starts[i] : noises.starts[i + 1]] for i in np.flatnonzero(noises.targets == target)
+        ]
+        assert any(whole in clip.tobytes() for clip in of_target)
 
 
 def test_unmixed_crops_take_each_clip_before_one_twice():
     clips = clips_of([np.full(5_000, (i + 1) / 100) for i in range(20)], range(20))
-    heard = pipeline.unmixed_crops(clips, 1_000, 20, seed=0).max(axis=1)
-    assert len(set(heard)) == 20
+    crops, targets = pipeline.unmixed_crops(clips, 1_000, 20, seed=0)
+    assert len(set(crops.max(axis=1))) == 20 and sorted(targets) == list(range(20))
 
 
 # Clips

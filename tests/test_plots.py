@@ -64,7 +64,69 @@ def test_classes_without_a_clip_are_drawn(path):
 @pytest.mark.parametrize("num_files", [1, 2, 12])
 def test_files_of_one_size_are_compared_and_of_many(num_files, path):
     rows = [(f"{LONG}.tflite", 10 ** (5 + i // 2), 0.8 + i / 100, (0.75, 0.95)) for i in range(num_files)]
-    assert plots.files_compared(rows, path, "model, data, fold 4") == path
+    assert plots.accuracy_against_size(rows, path, "model, data, fold 4") == path
+    assert_drawn(path)
+
+
+def test_files_without_an_interval_are_drawn(path):
+    plots.accuracy_against_size([("model.h5", 10**6, 0.8, (np.nan, np.nan))], path, "model, data, fold 4")
+    assert_drawn(path)
+
+
+def test_points_of_about_one_size_stand_side_by_side_and_others_in_their_place():
+    sizes = np.log([18.8e6, 530e3, 19e6, 18.9e6, 148e3])
+    np.testing.assert_array_equal(plots._side_by_side(sizes), [-1, 0, 1, 0, 0])
+    np.testing.assert_array_equal(plots._side_by_side(np.log([5e6, 5e6])), [-0.5, 0.5])
+    np.testing.assert_array_equal(plots._side_by_side(np.log([5e6])), [0])
+
+
+@pytest.mark.parametrize("num_layers", [1, 12, 40])
+def test_widths_and_saliency_are_drawn(num_layers, path):
+    rng = np.random.default_rng(0)
+    before = {f"{i}_{LONG}": 1 + 8 * i for i in range(num_layers)}
+    after = {layer: 1 + filters // 3 for layer, filters in before.items()}
+    saliency = {layer: rng.random(filters) for layer, filters in before.items()}
+    assert plots.widths_and_saliency(before, after, saliency, path, "model, data, fold 4") == path
+    assert_drawn(path)
+
+
+def test_widths_are_drawn_where_nothing_was_scored_and_where_saliency_is_zero(path):
+    before = {"conv": 8, "gone": 4, "dense": 3}
+    plots.widths_and_saliency(before, {"conv": 8, "dense": 3}, {"conv": np.zeros(8)}, path, "model")
+    assert_drawn(path)
+    plots.widths_and_saliency(before, before, {}, path, "model")
+    assert_drawn(path)
+
+
+def test_removed_channels_that_are_named_are_not_guessed(path, tmp_path):
+    widths, saliency = ({"conv": 4}, {"conv": 2}), {"conv": np.array([0.1, 0.2, 0.3, 0.9])}
+    plots.widths_and_saliency(*widths, saliency, path, "model")
+    lowest = {"conv": np.array([True, True, False, False])}
+    same = plots.widths_and_saliency(*widths, saliency, tmp_path / "same.png", "model", lowest)
+    assert same.read_bytes() == path.read_bytes()
+    tied = {"conv": np.array([False, True, True, False])}
+    other = plots.widths_and_saliency(*widths, saliency, tmp_path / "other.png", "model", tied)
+    assert other.read_bytes() != path.read_bytes()
+
+
+@pytest.mark.parametrize("num_tensors", [1, 12, 40])
+def test_quantisation_sensitivity_is_drawn(num_tensors, path):
+    rows = [(f"{i}_{LONG}", 40 - i, 0.9 - i / 100, i / 50) for i in range(num_tensors)]
+    assert plots.quantisation_sensitivity(rows, path, "model, data, fold 4", 0.9) == path
+    assert_drawn(path)
+
+
+def test_quantisation_that_changes_nothing_or_drowns_everything_is_drawn(path):
+    plots.quantisation_sensitivity([("a", np.inf, 0.9, 0.0)], path, "model", 0.9)
+    assert_drawn(path)
+    plots.quantisation_sensitivity([("a", -12.0, 0.1, 1.0), ("b", np.inf, 0.9, 0.0)], path, "model", 0.9)
+    assert_drawn(path)
+
+
+@pytest.mark.parametrize("num_layers", [1, 12, 40])
+def test_pruning_sensitivity_is_drawn(num_layers, path):
+    rows = [(f"{i}_{LONG}", share, 0.1 + share * i) for i in range(num_layers) for share in (0, 0.5, 0.9)]
+    assert plots.pruning_sensitivity(rows, path, "model, data, fold 4") == path
     assert_drawn(path)
 
 
@@ -85,6 +147,29 @@ def test_branches_and_skips_are_drawn(path):
     edges = [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (0, 5), (5, 6), (0, 7), (6, 7)]
     assert plots.layer_graph(rows, edges, path, "model") == path
     assert_drawn(path)
+
+
+def test_a_graph_is_drawn_before_and_after_with_layers_that_are_gone_new_and_called_twice(path):
+    before = [row("in", "InputLayer"), row("twice", parameters=9, macs=9), row("gone", "Add"), row("twice", macs=9)]
+    after = [row("in", "InputLayer"), row("twice", parameters=3, macs=3), row("twice", macs=3), row(LONG, "Dense")]
+    chain = [(0, 1), (1, 2), (2, 3)]
+    for one, other in ((before, after), (after, before), (before, before)):
+        graphs = (one, chain), (other, [*chain, (0, 3)])
+        assert plots.graphs_before_and_after(*graphs, path, "model") == path
+        assert_drawn(path)
+
+
+@pytest.mark.parametrize("num_layers", [1, 40])
+def test_a_chain_is_drawn_before_and_after(num_layers, path):
+    rows = [row(f"{i}_{LONG}", "SeparableConv2D", i, i * 10**7) for i in range(num_layers)]
+    edges = [(i, i + 1) for i in range(num_layers - 1)]
+    plots.graphs_before_and_after((rows, edges), (rows, edges), path, "model")
+    assert_drawn(path)
+
+
+def test_layers_of_one_name_are_told_apart_by_their_call():
+    rows = [row("a"), row("b"), row("a")]
+    assert list(plots._by_call(rows)) == [("a", 0), ("b", 0), ("a", 1)]
 
 
 def test_a_seam_that_no_layer_has_is_refused(path):

@@ -335,5 +335,50 @@ def test_a_disk_that_is_full_stops_the_run_in_one_line_and_a_later_run_goes_on(s
     assert_same(Run(server, folder, result).outcome(), uninterrupted)
 
 
+# What a compression step brings along
+
+
+class EpochCounter(keras.callbacks.Callback):
+    """Counts the epochs of all processes together, and adds one to a bias at the end of each."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = tf.train.Checkpoint(count=tf.Variable(0))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.state.count.assign_add(1)
+        self.model.layers[-1].bias.assign_add([1.0, 1.0])
+
+
+def small_fit(folder, epochs, callbacks=(), objective=None):
+    """(model, history) of a fit without a learning rate: what changes, a callback has changed."""
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", bias_initializer="zeros")(inputs))
+    data = tf.data.Dataset.from_tensors((tf.ones((3, 4)), tf.constant([[1.0, 0.0]] * 3))).repeat()
+    plan = Plan(epochs=epochs, learning_rate=0.0, weight_decay=0.0)
+    return model, fit(model, plan, lambda first, last: data, 1, folder, SEED, callbacks, objective)
+
+
+def test_a_callbacks_state_is_kept_with_the_weights_that_it_changed(tmp_path):
+    small_fit(tmp_path, 2, [EpochCounter()])
+    for epochs in (2, 3):  # all done: nothing is trained, and yet the state is there; then one more
+        counter = EpochCounter()
+        model, history = small_fit(tmp_path, epochs, [counter])
+        assert counter.state.count.numpy() == len(history) == epochs
+        np.testing.assert_array_equal(model.layers[-1].bias, [epochs, epochs])
+
+
+def test_an_objective_takes_the_place_of_the_plans_loss(tmp_path):
+    class Objective:
+        def loss(self, labels, scores):
+            return 7.0 + 0.0 * tf.reduce_sum(scores, axis=-1)
+
+        def accuracy(self, labels, scores):
+            return tf.constant([0.25])
+
+    _, history = small_fit(tmp_path, 1, objective=Objective())
+    assert (history[0]["loss"], history[0]["accuracy"]) == (7.0, 0.25)
+
+
 if __name__ == "__main__":
     serve()

@@ -3,6 +3,8 @@
 Scores are float32, (clips, classes); targets are integers, (clips,).
 """
 
+import math
+
 import numpy as np
 
 from zoo.errors import ZooError
@@ -76,3 +78,28 @@ def per_class(confusion):
 def changed_decisions(scores_a, scores_b):
     """Number of clips on which two models, or two files of one model, decide differently."""
     return int((scores_a.argmax(axis=1) != scores_b.argmax(axis=1)).sum())
+
+
+def mcnemar(correct_a, correct_b):
+    """(b, c, p) for two models on the same clips: clips that a alone gets right, b alone, and how likely so uneven a
+    split is if both were as good.
+
+    correct_a, correct_b: one boolean for each clip, in one order.
+
+    Raises: ZooError where they are not of one length.
+    """
+    correct_a, correct_b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
+    if correct_a.shape != correct_b.shape:
+        raise ZooError(f"McNemar's test compares the same clips; got {correct_a.shape} and {correct_b.shape}")
+    only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
+    return only_a, only_b, mcnemar_p(only_a, only_b)
+
+
+def mcnemar_p(only_a, only_b):
+    """The p value of McNemar's exact two-sided test, from the counts alone: those of several folds may be added up.
+
+    1 where no clip is judged differently.
+    """
+    n = only_a + only_b
+    as_uneven = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))  # of the 2^n ways, at one side
+    return min(1.0, 2 * as_uneven / 2**n)

@@ -174,15 +174,19 @@ def judging_crops(clip, num_samples, count):
 
 
 def unmixed_crops(clips, num_samples, count, seed):
-    """Crops (count, num_samples) at random places of random clips, as they are: what a range is calibrated on."""
+    """Crops (count, num_samples) at random places of random clips, as they are, and their targets (count,).
+
+    What ranges are calibrated on, and what precision is chosen by.
+    """
     rng = np.random.default_rng(seed)
     crops = np.zeros((count, num_samples), np.float32)
-    for crop, i in zip(crops, rng.choice(len(clips), count, replace=count > len(clips)), strict=True):
+    chosen = rng.choice(len(clips), count, replace=count > len(clips))
+    for crop, i in zip(crops, chosen, strict=True):
         padded = np.pad(clips.waveform(i), num_samples // 2)
         start = rng.integers(0, max(1, len(padded) - num_samples + 1))
         found = padded[start : start + num_samples]
         crop[: len(found)] = found
-    return crops
+    return crops, clips.targets[chosen]
 
 
 def steps_per_epoch(clips, batch_size):

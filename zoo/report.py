@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+from zoo import evaluation
 from zoo.errors import ZooError
 
 RESULTS = Path("docs/results")
@@ -16,9 +17,9 @@ FILES = {
     "micro/body.tflite": "micro",
     "micro/model.tflite": "micro_one_call",
 }
-FIGURES = ("accuracy", "low", "high", "changed_clips", "bytes", "arena_bytes")
+FIGURES = ("accuracy", "low", "high", "changed_clips", "lost_clips", "gained_clips", "bytes", "arena_bytes")
 COLUMNS = (
-    "model", "dataset", "test_fold", "test_clips", "epochs", "seed", "front_end", "parameters", "macs",
+    "model", "dataset", "test_fold", "test_clips", "epochs", "seed", "front_end", "steps", "parameters", "macs",
     *(f"{name}_{figure}" for name in FILES.values() for figure in FIGURES), "frontend_arena_bytes",
     "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
 )  # fmt: skip
@@ -27,17 +28,17 @@ COLUMNS = (
 def add_runs(folders):
     """Adds a row for each exported folder's metrics.json, and keeps its card and pictures beside the csv.
 
-    A row of the same command and data is replaced.
+    A row of the same model, fold, epochs, seed and data is replaced.
 
     Raises: ZooError naming the first folder without a metrics.json.
     """
-    rows = {(row["command"], row["data_fingerprint"]): row for row in read_runs()}
+    rows = {_identity(row): row for row in read_runs()}
     for folder in folders:
         path = Path(folder) / "metrics.json"
         if not path.is_file():
             raise ZooError(f"{path}: not there; give the folder that a recipe exported")
         row = {name: str(value) for name, value in _row(json.loads(path.read_text())).items()}
-        rows[row["command"], row["data_fingerprint"]] = row
+        rows[_identity(row)] = row
         kept = RESULTS / _folder_name(row)
         kept.mkdir(parents=True, exist_ok=True)
         for told in (path.with_name("card.md"), *path.parent.glob("*.png")):
@@ -84,6 +85,7 @@ def write_page():
             _count(run["micro_one_call_arena_bytes"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += _pooled(runs)
     lines += ["", "Each row's command, in the order above:", "", *(f"    {run['command']}" for run in runs), ""]
     lines += [
         f"{run['model']} on fold {run['test_fold']} of {run['dataset']} heard these of its classes: "
@@ -92,6 +94,56 @@ def write_page():
         if run["dataset"] == "esc50"
     ]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
+
+
+def _pooled(runs):
+    """Lines: what 8 bits cost each model that was trained on several folds, over the clips of them all."""
+    folds = {}
+    for run in runs:
+        if run["int8_lost_clips"]:  # rows of the first release have none
+            folds.setdefault((run["model"], run["dataset"], run["seed"]), []).append(run)
+    lines = [
+        "",
+        "What 8 bits cost, over all clips of several folds: clips that Keras alone gets right are lost, those that the",
+        "file alone gets right are gained; p is that of McNemar's exact test on the two.",
+        "",
+        "| model | data set, folds | clips | Keras | file | accuracy | points lost | changed | lost | gained | p |",
+        "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    heads = len(lines)
+    for (model, dataset, _), rows in folds.items():
+        if len(rows) > 1:
+            for name, told in (("int8", "int8 (LiteRT)"), ("micro", "micro/ pair (TFLM)")):
+                lines.append(f"| {model} | {dataset}, {_pooled_cells(rows, name, told)} |")
+    return lines if len(lines) > heads else []
+
+
+def _pooled_cells(rows, name, told):
+    clips = [int(row["test_clips"]) for row in rows]
+    accuracies = [
+        sum(float(row[f"{file}_accuracy"]) * count for row, count in zip(rows, clips)) / sum(clips)
+        for file in ("keras", name)
+    ]
+    changed, lost, gained = (
+        sum(int(row[f"{name}_{figure}"]) for row in rows) for figure in ("changed_clips", "lost_clips", "gained_clips")
+    )
+    cells = [
+        ", ".join(sorted(row["test_fold"] for row in rows)),
+        sum(clips),
+        _percent(accuracies[0]),
+        told,
+        _percent(accuracies[1]),
+        f"{100 * (accuracies[0] - accuracies[1]):.2f}",
+        changed,
+        lost,
+        gained,
+        f"{evaluation.mcnemar_p(lost, gained):.2f}",
+    ]
+    return " | ".join(map(str, cells))
+
+
+def _identity(row):
+    return tuple(row[name] for name in ("model", "test_fold", "epochs", "seed", "front_end", "data_fingerprint"))
 
 
 def _folder_name(row):
@@ -107,6 +159,7 @@ def _row(metrics):
     row["frontend_arena_bytes"] = metrics["files"].get("micro/frontend.tflite", {}).get("arena_bytes", "")
     unlike = metrics.get("tflm_bytes_unlike_litert_reference", {})
     row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike.get("columns", ""), unlike.get("scores", "")
+    row["steps"] = "; ".join(step["step"] for step in metrics["steps"])
     row["test_classes"] = ", ".join(metrics["test_classes"])
     return row
 

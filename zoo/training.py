@@ -61,20 +61,26 @@ class CoupledSGD(keras.optimizers.SGD):
         return {**config, "coupled_decay": self.coupled_decay}
 
 
-def fit(model, plan, batches, steps_per_epoch, folder, seed):
+def fit(model, plan, batches, steps_per_epoch, folder, seed, callbacks=(), objective=None):
     """The history of `model`, trained in place: one dict for each epoch. The last epoch's weights are the result.
 
     batches: function (first_epoch, last_epoch) -> tf.data of (inputs, labels). folder: where checkpoints and
     TensorBoard's logs are kept; the same call after a kill goes on from the last finished epoch, and ends with the
-    weights of a run that was never stopped.
+    weights of a run that was never stopped. callbacks: one with a `state` (trackable) has it kept in the checkpoints;
+    it gets `set_model` before the state is restored. objective: has loss(labels, scores) and accuracy(labels, scores),
+    where the plan's own loss is not what is trained for.
 
     Raises: ZooError if the loss is not a number, or if the disk is full.
     """
     tf.config.experimental.enable_op_determinism()
     optimizer = CoupledSGD(learning_rate=plan.learning_rate, momentum=plan.momentum, coupled_decay=plan.weight_decay)
-    model.compile(optimizer, plan.loss, metrics=["accuracy"])
+    loss, accuracy = (objective.loss, objective.accuracy) if objective else (plan.loss, "accuracy")
+    model.compile(optimizer, loss, metrics=[accuracy])
     optimizer.build(model.trainable_variables)
-    progress = _Progress(model, optimizer, Path(folder))
+    for callback in callbacks:
+        callback.set_model(model)
+    states = {f"callback{i}": callback.state for i, callback in enumerate(callbacks) if hasattr(callback, "state")}
+    progress = _Progress(model, Path(folder), optimizer=optimizer, **states)
     first_epoch = progress.restore()
     if first_epoch < plan.epochs:
         with full_disk_told(folder):
@@ -87,6 +93,7 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed):
                 callbacks=[
                     keras.callbacks.LearningRateScheduler(plan.learning_rate_at),
                     _Reseed(seed),
+                    *callbacks,  # what they change in the weights at an epoch's end is in its checkpoint
                     progress,
                     keras.callbacks.TensorBoard(Path(folder) / "tensorboard", write_graph=False),
                     _Bar(),
@@ -112,11 +119,11 @@ class _Reseed(keras.callbacks.Callback):
 class _Progress(keras.callbacks.Callback):
     """Checkpoint and history after each epoch. TensorFlow names a checkpoint only once all of it is written."""
 
-    def __init__(self, model, optimizer, folder):
+    def __init__(self, model, folder, **states):
         super().__init__()
         folder.mkdir(parents=True, exist_ok=True)
         self.losses = tf.Variable(tf.zeros((0, 3)), shape=(None, 3))  # one row for each epoch: loss, accuracy, rate
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, losses=self.losses)
+        checkpoint = tf.train.Checkpoint(model=model, losses=self.losses, **states)
         self.manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), max_to_keep=1)
 
     def restore(self):

@@ -120,6 +120,40 @@ def test_range_at_the_seam_is_clipped_at_its_percentiles(net, files, calibration
     assert reference(files["body"]).input.scale == pytest.approx(high / 255, rel=1e-6)  # the rounding of float32
 
 
+@pytest.mark.parametrize("low", [0, -1])
+def test_least_squares_range_is_the_best_of_a_slow_search_and_no_worse_than_the_others(low):
+    columns = np.random.default_rng(0).exponential(1, (20, 50)) ** 2 + low
+    columns[3, 3] = 400
+    columns = columns.astype(np.float32)
+
+    def error(ends):
+        scale = (ends[1] - ends[0]) / 255
+        zero_point = round(-128 - ends[0] / scale)
+        held = np.clip(np.round(columns / scale) + zero_point, -128, 127)
+        return np.mean(((held - zero_point) * scale - columns) ** 2)
+
+    best = min(error((low * a, 400 * b)) for a in np.linspace(0, 1, 11)[-low:] for b in np.linspace(0.01, 1, 200))
+    found = {method: error(seam.seam_range(columns, method)) for method in ("mse", "percentile", "max")}
+    assert found["mse"] <= 1.01 * best  # two grids, of which neither holds the other
+    assert found["mse"] <= min(found.values())
+
+
+@pytest.mark.parametrize("method", ["percentile", "mse", "max"])
+def test_zero_lies_in_every_range_and_the_file_has_the_range_asked_for(net, calibration, method):
+    assert seam.seam_range(np.full((2, 3), 5.0), method) == (0, pytest.approx(5, rel=0.01))
+    assert seam.seam_range(np.full((2, 3), -5.0), method) == (pytest.approx(-5, rel=0.01), 0)
+    assert seam.seam_range(np.zeros((2, 3)), method) == (0, 0)
+    columns = seam.columns_of(net.front, calibration)
+    low, high = seam.seam_range(columns, method)
+    scale = reference(seam.int8_body(net.body, columns, ranges=method)).input.scale
+    assert scale == pytest.approx((high - low) / 255, rel=1e-6)  # the rounding of float32
+
+
+def test_a_range_of_no_known_kind_is_refused():
+    with pytest.raises(ZooError, match="no range 'median' at the seam; choose of percentile, mse, max"):
+        seam.seam_range(np.zeros(3), "median")
+
+
 def test_body_alone_serves_a_model_with_a_mel_front():
     log_mel = keras.Input((20, 16, 1), name="log_mel")
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(log_mel))

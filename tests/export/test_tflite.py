@@ -42,6 +42,25 @@ def test_an_operator_that_is_no_builtin_is_named_in_one_line():
     assert str(error.value) == "vocoder: IRFFT is no TFLite builtin; build the model without it"
 
 
+def test_float16_file_is_half_as_long_and_dynamic_range_a_quarter_and_both_score_as_keras():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((64,), name="columns")
+    x = keras.layers.Dense(256, activation="relu", name="hidden")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(10, activation="softmax", name="scores")(x), name="net")
+    columns = np.random.default_rng(0).normal(0, 1, (8, 64)).astype(np.float32)
+    sizes = {"float": len(tflite.to_float(model))}
+    # float16 has steps of 2^-11; int8 weights and activations of a hundredth of the range, over 64 products.
+    for name, convert, tolerance in (("float16", tflite.to_float16, 1e-3), ("dynamic", tflite.to_dynamic, 0.02)):
+        converted = convert(model)
+        assert converted == convert(model)
+        runner = LiteRT(converted)
+        assert runner.input.dtype is np.float32 and runner.output.dtype is np.float32
+        np.testing.assert_allclose(runner.run(columns), model.predict(columns, verbose=0), atol=tolerance)
+        sizes[name] = len(converted)
+    # What is not weights takes some 2 kB of 78.
+    assert 0.45 < sizes["float16"] / sizes["float"] < 0.6 and 0.2 < sizes["dynamic"] / sizes["float"] < 0.35
+
+
 @pytest.mark.parametrize("name, dtype", [("whole_int8", np.int8), ("front_int16x8", np.int16), ("float", np.float32)])
 def test_ends_have_the_dtype_asked_for(files, name, dtype):
     model = LiteRT(files[name], "reference")
@@ -85,3 +104,23 @@ def test_calibration_that_is_empty_or_of_another_shape_is_refused(net, samples):
     ):
         with pytest.raises(ZooError, match=r"calibration needs shape \(n, 2013\), n > 0; got"):
             convert()
+
+
+def recurrent(unroll):
+    inputs = keras.Input((6, 4), name="input")
+    x = keras.layers.GRU(3, unroll=unroll, name="gru")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(2, name="dense")(x), name="recurrent")
+
+
+def test_a_loop_is_refused_in_int8_by_name_for_the_converter_dies_of_it():
+    sounds = np.random.default_rng(0).normal(0, 1, (4, 6, 4)).astype(np.float32)
+    with pytest.raises(ZooError, match="gru becomes a loop.*unroll"):
+        tflite.to_int8(recurrent(unroll=False), sounds)
+    assert LiteRT(tflite.to_int8(recurrent(unroll=True), sounds)).run(sounds).shape == (4, 2)
+
+
+def test_a_layer_of_zeros_is_refused_in_int8_by_name_for_the_kernels_die_of_it():
+    inputs = keras.Input((6,), name="input")
+    model = keras.Model(inputs, keras.layers.Dense(2, kernel_initializer="zeros", name="dead")(inputs))
+    with pytest.raises(ZooError, match="only zeros are left in dead"):
+        tflite.to_int8(model, np.ones((4, 6), np.float32))

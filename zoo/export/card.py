@@ -44,7 +44,34 @@ def draw_pictures(folder, model, seam_layer, metrics, history, confusion):
         size_bytes = row["bytes"] + (measured[name][1] if name in measured else 0)
         interval = [math.nan if end is None else end for end in (row["low"], row["high"])]
         measured[name] = (name, size_bytes, row["accuracy"], interval)
-    plots.files_compared(measured.values(), folder / "files.png", title)
+    plots.accuracy_against_size(measured.values(), folder / "files.png", title)
+    names = [row.name for row in rows]
+    sensitivity = [tuple(row.values()) for row in metrics["sensitivity"]]
+    sensitivity.sort(key=lambda row: names.index(row[0]) if row[0] in names else -1)  # the seam may be the input
+    plots.quantisation_sensitivity(
+        sensitivity, folder / "sensitivity.png", f"{title}: one tensor in 8 bits", metrics["calibration_accuracy"]
+    )
+
+
+def draw_pruning(folder, before, after, saliency, metrics):
+    """Writes the pictures of a pruned net: its layers' widths and saliency, and its graph beside that of `before`."""
+    title = f"{metrics['model']} on {metrics['dataset']}, fold {metrics['test_fold']}"
+    graphs = [counts.graph_of(model) for model in (before, after)]
+    widths = ({row.name: row.output_shape[-1] for row in rows if row.macs} for rows, _ in graphs)
+    plots.widths_and_saliency(*widths, saliency, Path(folder) / "widths.png", title)
+    plots.graphs_before_and_after(*graphs, Path(folder) / "pruned.png", title)
+
+
+def steps_table(metrics):
+    """What each step made of the net, as a Markdown table."""
+    lines = [
+        "| step | epochs | float .tflite bytes | gzipped | multiplies | int8 arena bytes |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for step in metrics["steps"]:
+        figures = (step[name] for name in ("epochs", "bytes", "gzip_bytes", "macs", "arena_bytes"))
+        lines.append(f"| {step['step']} | {' | '.join(map(_number, figures))} |")
+    return "\n".join(lines)
 
 
 def write_card(folder, metrics, source):
@@ -71,10 +98,13 @@ def write_card(folder, metrics, source):
         "![accuracy against size](files.png)\n![per class](per_class.png)\n![confusion](confusion.png)",
         "## How it was made",
         f"    {metrics['command']}",
-        f"{metrics['epochs']:,} epochs on {metrics['train_clips']:,} clips, seed {metrics['seed']}, front end "
+        steps_table(metrics),
+        f"{metrics['epochs']:,} epochs in all on {metrics['train_clips']:,} clips, seed {metrics['seed']}, front end "
         f"{metrics['front_end']}. Versions: {', '.join(map(' '.join, metrics['versions'].items()))}. Data fingerprint "
         f"`{metrics['data_fingerprint']}`{_skipped(metrics)}.",
         "![training](training.png)\n![layers](layers.png)",
+        *_pruning_note(metrics),
+        *_eight_bits_note(metrics),
         "## Data",
         f"{' '.join(filter(None, [metrics['dataset'], homepage]))}. Licence of the recordings: {licence}. The code is "
         "Apache-2.0.",
@@ -93,6 +123,26 @@ def _micro_note(metrics):
         f"{unlike['crops']} crops {unlike['columns']} bytes of columns and {unlike['scores']} of scores differ between "
         "TFLM and LiteRT's reference kernels. `micro/model.tflite` is the same network as one int8 call with an 8-bit "
         "waveform, for comparison: use the pair."
+    ]
+
+
+def _pruning_note(metrics):
+    if not any(step["step"].startswith("PruneChannels") for step in metrics["steps"]):
+        return []
+    return [
+        "Filters by layer before and after the pruning, with the channels' saliency in its last round; and the graph "
+        "before and after.",
+        "![widths](widths.png)\n![pruned](pruned.png)",
+    ]
+
+
+def _eight_bits_note(metrics):
+    wide = ", ".join(metrics["wide_tensors"])
+    return [
+        "## Eight bits, tensor by tensor",
+        "What happens to the scores of the calibration crops (training clips) when one tensor alone is rounded to 8 "
+        f"bits{wide and f'; 16 bits in the files: {wide}'}.",
+        "![sensitivity](sensitivity.png)",
     ]
 
 

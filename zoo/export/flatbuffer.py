@@ -28,9 +28,43 @@ def concatenate(first: bytes, second: bytes) -> bytes:
 
 
 def append_quantize(model: bytes, scale: float, zero_point: int, dtype=np.int8) -> bytes:
-    """The file with a QUANTIZE after its output (float32 or int16), which then has exactly the given quantisation."""
+    """The file with a QUANTIZE after its output, which then has exactly the given quantisation."""
     head = _load(model)
-    return _dump(_join(head, _quantize_op(_output(head), scale, zero_point, dtype)))
+    quantisation = schema.QuantizationParametersT()
+    quantisation.scale, quantisation.zeroPoint = np.float32([scale]), np.int64([zero_point])
+    return _dump(_join(head, _cast_op(_output(head), "QUANTIZE", dtype, quantisation)))
+
+
+def append_dequantize(model: bytes) -> bytes:
+    """The file with a DEQUANTIZE after its output, which then is float32."""
+    head = _load(model)
+    return _dump(_join(head, _cast_op(_output(head), "DEQUANTIZE", np.float32)))
+
+
+def without_classifier(model: bytes) -> bytes:
+    """The file that ends where its classifier begins: it gives what the last dense layer took, an embedding.
+
+    Other people's models too, with several outputs: the classifier is what makes the first.
+
+    Raises: ZooError if no dense layer is there.
+    """
+    root = schema.ModelT.InitFromPackedBuf(model)
+    graph, root.metadata, root.signatureDefs = root.subgraphs[0], root.metadata or [], None
+    for code in root.operatorCodes:
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)  # older files fill the one, newer both
+    maker = {made: operator for operator in graph.operators for made in operator.outputs}
+    last = maker.get(graph.outputs[0])
+    while last and root.operatorCodes[last.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
+        last = maker.get(last.inputs[0])
+    if last is None:
+        raise ZooError("a .tflite file without a dense layer has no embedding")
+    graph.outputs = [last.inputs[0]]
+    needed = set(graph.outputs)
+    for operator in reversed(graph.operators):
+        if needed & set(operator.outputs):
+            needed.update(operator.inputs)
+    graph.operators = [operator for operator in graph.operators if needed & set(operator.outputs)]
+    return _dump(root)
 
 
 def _input(model):
@@ -50,21 +84,20 @@ def _describe(tensor):
     return f"{DTYPES[tensor.type]} {shape}, scale {scale!r}, zero point {zero_point}"
 
 
-def _quantize_op(source, scale, zero_point, dtype):
-    """A model of one QUANTIZE, which takes what the tensor `source` gives."""
+def _cast_op(source, name, dtype, quantisation=None):
+    """A model of one QUANTIZE or DEQUANTIZE, which takes what the tensor `source` gives."""
     target = schema.TensorT()
-    target.name, target.shape = source.name + b";quantize", source.shape
+    target.name, target.shape = source.name + b";" + name.lower().encode(), source.shape
     target.type = getattr(schema.TensorType, np.dtype(dtype).name.upper())
-    target.quantization = schema.QuantizationParametersT()
-    target.quantization.scale, target.quantization.zeroPoint = np.float32([scale]), np.int64([zero_point])
-    target.buffer = 0
+    target.quantization, target.buffer = quantisation, 0
 
     operator = schema.OperatorT()
     operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
-    operator.builtinOptionsType = schema.BuiltinOptions.QuantizeOptions
-    operator.builtinOptions = schema.QuantizeOptionsT()
+    options = f"{name.capitalize()}Options"
+    operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+    operator.builtinOptions = getattr(schema, f"{options}T")()
     opcode = schema.OperatorCodeT()
-    opcode.builtinCode = opcode.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    opcode.builtinCode = opcode.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
     opcode.version = 1
 
     graph = schema.SubGraphT()

@@ -1,16 +1,41 @@
 """A Keras model becomes a .tflite file: batch 1, builtin operators only, the same bytes for the same model."""
 
+import io as text
 import re
 import warnings
+from contextlib import redirect_stdout
 
-from zoo.backend import tf
+from zoo.backend import keras, tf
 
 from zoo.errors import ZooError
 from zoo.export.stderr import captured_stderr
+from zoo.measure.counts import KERNELS
+
+layers = keras.layers
 
 FLOAT = [tf.lite.OpsSet.TFLITE_BUILTINS]
 INT8 = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 INT16X8 = [tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8]
+
+MOVES = (
+    layers.AveragePooling1D,
+    layers.AveragePooling2D,
+    layers.Cropping1D,
+    layers.Cropping2D,
+    layers.Dropout,
+    layers.Flatten,
+    layers.GlobalMaxPooling1D,
+    layers.GlobalMaxPooling2D,
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.Permute,
+    layers.RepeatVector,
+    layers.Reshape,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+)
 
 
 def to_float(model) -> bytes:
@@ -19,6 +44,19 @@ def to_float(model) -> bytes:
     Raises: ZooError when an operator is no TFLite builtin, here and below.
     """
     return _convert(model, FLOAT)
+
+
+def to_float16(model) -> bytes:
+    """The file with float16 weights, about half as long: a CPU computes in float32 as ever."""
+    return _convert(model, FLOAT, optimise_for=[tf.float16])
+
+
+def to_dynamic(model) -> bytes:
+    """The file with int8 weights and float activations, which are quantised as they come: dynamic range.
+
+    Weights of under 1,024 numbers stay float, as the converter has it.
+    """
+    return _convert(model, FLOAT, optimise_for=[])
 
 
 def to_int8(model, calibration, io="int8") -> bytes:
@@ -44,13 +82,43 @@ def check_calibration(model, calibration):
         raise ZooError(f"{model.name}: calibration needs shape (n, {wanted}), n > 0; got {calibration.shape}")
 
 
-def _convert(model, supported_ops, calibration=None, io=tf.float32):
+def stored_tensors(model):
+    """Names of the layers whose output is a tensor of its own in an int8 file, with a range of its own; inputs first.
+
+    A norm is fused into the convolution before it, a ReLU into whatever it follows alone. What only moves or chooses
+    values (MOVES) shares its input's range. The scores are left out: their range is fixed.
+    """
+    names = []
+    for node in nodes_of(model):
+        behind = [other.layer for other in nodes_of(model) if set(node.flat_output_ids) & set(other.flat_input_ids)]
+        is_fused = len(behind) == 1 and not node.is_input and _is_fused(behind[0], node.layer)
+        if behind and not is_fused and not isinstance(node.layer, MOVES):
+            names.append(node.layer.name)
+    return names
+
+
+def _is_fused(layer, before):
+    if isinstance(layer, layers.BatchNormalization):
+        return type(before).__name__ in KERNELS
+    is_relu = isinstance(layer, layers.Activation) and layer.activation is keras.activations.relu
+    return isinstance(layer, layers.ReLU) or is_relu
+
+
+def nodes_of(model):
+    """The calls of a flat model's layers, as Keras keeps them, inputs first."""
+    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+
+
+def _convert(model, supported_ops, calibration=None, io=tf.float32, optimise_for=None):
     inputs = tf.TensorSpec((1, *model.input_shape[1:]), name="input")  # Keras counts its own names up: input_1, input_2
     forward = tf.function(lambda x: model(x, training=False)).get_concrete_function(inputs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([forward], model)
     converter.target_spec.supported_ops = supported_ops
+    if optimise_for is not None:
+        converter.optimizations, converter.target_spec.supported_types = [tf.lite.Optimize.DEFAULT], optimise_for
     if calibration is not None:
         check_calibration(model, calibration)
+        _check_quantisable(model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([sample[None]] for sample in calibration)
         converter.inference_input_type = converter.inference_output_type = io
@@ -63,3 +131,16 @@ def _convert(model, supported_ops, calibration=None, io=tf.float32):
         if foreign is None:
             raise
         raise ZooError(f"{model.name}: {foreign.group(1)} is no TFLite builtin; build the model without it") from error
+
+
+def _check_quantisable(model):
+    """Raises ZooError for what would end the process: the converter dies of a loop, and the kernels of a range of 0."""
+    for layer in model.layers:
+        kernels = [getattr(layer, kernel) for kernel in KERNELS.get(type(layer).__name__, ())]
+        if any(not kernel.numpy().any() for kernel in kernels):
+            raise ZooError(f"{model.name}: only zeros are left in {layer.name}, which has no range then; remove it")
+        if isinstance(layer, (layers.RNN, layers.Bidirectional)):
+            with redirect_stdout(text.StringIO()) as operators:
+                tf.lite.experimental.Analyzer.analyze(model_content=to_float(model))
+            if "WHILE(" in operators.getvalue():
+                raise ZooError(f"{model.name}: {layer.name} becomes a loop, which cannot be quantised; use unroll=True")

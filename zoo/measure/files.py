@@ -34,9 +34,9 @@ def open_folder(folder, column_stride_samples):
     folder = Path(folder)
     yield Exported({"model.h5": None}, "keras-2", keras_files.open_h5(folder / "model.h5"))
     yield Exported({"model.keras": None}, "keras-3", keras_files.Keras3(folder / "model.keras").run)
-    for name in ("model.tflite", "model_int8.tflite"):
-        model = LiteRT(folder / name, num_threads=2)
-        yield Exported({name: None}, model.kernels, model.run)
+    for path in sorted(folder.glob("*.tflite")):
+        model = LiteRT(path, num_threads=2)
+        yield Exported({path.name: None}, model.kernels, model.run)
     if column_stride_samples is None:
         body, front = TFLM(folder / "micro/body.tflite"), keras_files.open_h5(folder / "model.h5", front_end_only=True)
         arenas = {"micro/body.tflite": body.arena_bytes}
@@ -67,12 +67,16 @@ def score_files(folder, column_stride_samples, test, num_samples, crops_per_clip
                 np.save(unfinished, scores)
         scores = np.load(cached)
         reference = scores if reference is None else reference
-        low, high = evaluation.interval(scores.argmax(axis=1) == test.targets, test.sources, seed)
+        correct, reference_correct = (kind.argmax(axis=1) == test.targets for kind in (scores, reference))
+        low, high = evaluation.interval(correct, test.sources, seed)
+        lost, gained, _ = evaluation.mcnemar(reference_correct, correct)
         figures = {
             "accuracy": evaluation.accuracy(scores, test.targets),
             "low": None if math.isnan(low) else low,  # one source recording has no interval
             "high": None if math.isnan(high) else high,
             "changed_clips": evaluation.changed_decisions(reference, scores),
+            "lost_clips": lost,  # right in Keras alone
+            "gained_clips": gained,
             "kernels": exported.kernels,
         }
         for path, arena_bytes in exported.arenas.items():

@@ -1,0 +1,136 @@
+"""The backbones of a run: the base is trained, and each variant is made from it by its steps, each step once.
+
+Whatever is trained lies in the run's folder, one folder a stage, and a run that was killed goes on from there.
+"""
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zoo.backend import keras
+
+from recipes.recipe import Recipe
+from zoo import assembly, pipeline, training
+from zoo.errors import ZooError
+from zoo.measure import payoff
+
+
+@dataclass(frozen=True)
+class Made:
+    """A backbone, and how it came to be."""
+
+    backbone: Any
+    history: list  # one dict for each epoch of all stages, in order
+    steps: list  # one dict for each step: its name, variant, epochs and costs
+    pruning: Any = None  # the last TaylorPruning that scored its channels
+
+
+@dataclass
+class Stages:
+    """Trains and compresses; `made(variant)` gives what comes of it."""
+
+    recipe: Recipe
+    plan: training.Plan  # of the base
+    front_end: Any
+    clips: pipeline.Clips  # that train
+    num_classes: int
+    folder: Path
+    seed: int
+    teacher: Any = None  # function waveforms -> scores; without one the base teaches
+    teacher_name: str = "base"
+    allow_no_gain: bool = False
+    _made: dict = field(default_factory=dict)
+
+    def made(self, variant):
+        """`Made` by all the steps of `variant`.
+
+        Raises: ZooError where a step does not lower what it claims to.
+        """
+        made, steps = self._base, self.recipe.chain(variant)
+        for done in range(1, len(steps) + 1):
+            key = steps[:done]
+            if key not in self._made:
+                self._made[key] = self._step(made, key)
+            made = self._made[key]
+        return made
+
+    @cached_property
+    def _base(self):
+        keras.utils.set_random_seed(self.seed)
+        columns_shape = self.front_end.build().output_shape[1:]
+        backbone = self.recipe.backbone(columns_shape, self.num_classes, self.front_end.sample_rate_hz)
+        history = self._fit(backbone, self.plan, "base")
+        return Made(backbone, history, [_record("train", "base", history, payoff.cost_of(backbone))])
+
+    def _step(self, made, key):
+        variant, step = key[-1]
+        teachers = [self.teacher_name for _, step in key if getattr(step, "taught", False)]
+        values = (self.plan, key, *teachers)  # other values, another folder
+        digest = hashlib.sha256(repr(values).encode()).hexdigest()[:8]
+        name = f"{type(step).__name__}-{digest}"
+        history, pruning = list(made.history), made.pruning
+
+        def finetune(backbone, plan, stage, callbacks=(), objective=None):
+            nonlocal pruning
+            pruning = next((callback for callback in callbacks if hasattr(callback, "masked")), pruning)
+            epochs = self._fit(backbone, plan or self.plan, f"{variant}/{name}/{stage}", callbacks, objective)
+            history.extend({**epoch, "epoch": len(history) + 1} for epoch in epochs)
+            return epochs
+
+        keras.utils.set_random_seed(self.seed)  # new weights are the same, whatever was made before in this process
+        backbone = step(made.backbone, finetune)
+        before, cost = (
+            payoff.Cost(*(made.steps[-1][figure] for figure in payoff.Cost._fields)),
+            payoff.cost_of(backbone),
+        )
+        unpaid = payoff.unpaid(before, cost, step.lowers)
+        if unpaid and not self.allow_no_gain:
+            raise ZooError(
+                f"{variant}: {_told(step)} does not pay: {'; '.join(unpaid)}; --allow-no-gain goes on with it"
+            )
+        record = _record(_told(step), variant, history[len(made.history) :], cost)
+        return Made(backbone, history, [*made.steps, {**record, "unpaid": unpaid}], pruning)
+
+    def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
+        join = assembly.join(self.front_end.build(), backbone)
+
+        def batches(first_epoch, last_epoch):
+            mixed = pipeline.mixed_crops(
+                self.clips, self.front_end.num_samples, self.num_classes, self.recipe.waveforms, self.seed,
+                plan.batch_size, first_epoch, last_epoch,
+            )  # fmt: skip
+            if objective is None:
+                return mixed
+            return mixed.map(lambda waveforms, labels: (waveforms, objective.labels(labels, self._teach(waveforms))))
+
+        return training.fit(
+            join,
+            plan,
+            batches,
+            pipeline.steps_per_epoch(self.clips, plan.batch_size),
+            self.folder / stage,
+            self.seed,
+            callbacks,
+            objective,
+        )
+
+    @property
+    def _teach(self):
+        if self.teacher is not None:
+            return self.teacher
+        base = assembly.join(self.front_end.build(), self._base.backbone)
+        return lambda waveforms: base(waveforms, training=False)
+
+
+def _record(step, variant, history, cost):
+    return {"step": step, "variant": variant, "epochs": len(history), **cost._asdict()}
+
+
+def _told(step):
+    """A step in a word for tables: without its plan, and without what is left at its default."""
+    told = {
+        f.name: getattr(step, f.name) for f in fields(step) if f.name != "plan" and getattr(step, f.name) != f.default
+    }
+    return f"{type(step).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"

@@ -1,0 +1,180 @@
+"""The variants of a recipe, from the base to int8: all steps on a small net, a run that is killed, steps that fail."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from zoo.backend import keras
+
+import numpy as np
+import pytest
+import soundfile
+
+from recipes import acdnet as recipe_module
+from recipes.run import main
+from zoo.compress.retrain import Retrain
+from zoo.models import acdnet
+
+ROOT = Path(__file__).parents[2]
+WIDTHS = (4, 8, 4, 6, 6, 6, 6, 6, 6, 8, 8, 6)
+# ACDNet's own recipe with every step of it, on a net that trains in seconds.
+RECIPE = replace(recipe_module.RECIPE, backbone=partial(acdnet.build, widths=WIDTHS), quick_epochs=2)
+
+
+def write_tones(folder):
+    """Ten classes that differ in pitch, in ESC-50's layout: a clip of each in fold 1, two in fold 2."""
+    (folder / "audio").mkdir(parents=True)
+    (folder / "meta").mkdir()
+    rng, rows = np.random.default_rng(0), ["filename,fold,category,src_file"]
+    labels = "dog rooster rain sea_waves crackling_fire crying_baby sneezing clock_tick helicopter chainsaw".split()
+    for target, label in enumerate(labels):
+        for take in range(3):
+            time_s = np.arange(20_000) / 20_000
+            sound = 0.3 * np.sin(2 * np.pi * 200 * 1.4**target * time_s) + rng.normal(0, 0.02, len(time_s))
+            soundfile.write(folder / "audio" / f"{label}{take}.wav", sound, 20_000, subtype="PCM_16")
+            rows.append(f"{label}{take}.wav,{1 + (take > 0)},{label},{target}{take}")
+    (folder / "meta" / "esc10.csv").write_text("\n".join(rows) + "\n")
+
+
+FLAGS = ("--dataset", "esc10", "--data-dir", "tones", "--quick")
+
+
+def run(folder, *flags):
+    """The finished process of a run of RECIPE in `folder`."""
+    return subprocess.run(
+        [sys.executable, __file__, *FLAGS, *flags],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("variants")
+    write_tones(folder / "tones")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(workplace):
+    """The exported folders of three variants, by variant."""
+    finished = run(workplace, "--variants", "base,micro,micro_qat", "--allow-no-gain")
+    assert finished.returncode == 0, finished.stderr
+    return {
+        variant: workplace / "exported" / f"acdnet{variant and '_'}{variant}-esc10"
+        for variant in ("", "micro", "micro_qat")
+    }
+
+
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_each_variant_has_a_folder_with_every_file_scored(exported):
+    for folder in exported.values():
+        files = metrics_of(folder)["files"]
+        assert {"model.h5", "model.tflite", "model_int8.tflite", "micro/frontend.tflite", "micro/body.tflite"} <= {
+            *files
+        }
+
+
+def test_the_steps_of_a_variant_are_told_with_their_epochs_and_costs(exported):
+    steps = {variant: metrics_of(folder)["steps"] for variant, folder in exported.items()}
+    assert [step["step"].partition("(")[0] for step in steps["micro_qat"]] == [
+        "train", "Sparsify", "PruneChannels", "Retrain", "QuantizeAware",
+    ]  # fmt: skip
+    assert steps["micro_qat"][:-1] == steps["micro"] and steps["micro"][:1] == steps[""]  # made once
+    for variant, folder in exported.items():
+        metrics = metrics_of(folder)
+        assert metrics["epochs"] == sum(step["epochs"] for step in metrics["steps"])
+        assert metrics["macs"] == metrics["steps"][-1]["macs"]
+        assert (folder / "widths.png").exists() == (variant != "")
+
+
+def test_the_pruned_net_has_a_fifth_of_the_channels_rounded_up(exported):
+    model = keras.models.load_model(exported["micro"] / "model.h5", compile=False)
+    backbone = model.layers[-1]
+    widths = [layer.filters for layer in backbone.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(widths) == 12 and min(widths) >= 1
+    assert sum(widths) == -(-sum(WIDTHS) // 5)
+
+
+def test_the_exported_h5_of_a_variant_holds_no_wrapper(exported):
+    for folder in exported.values():
+        backbone = keras.models.load_model(folder / "model.h5", compile=False).layers[-1]
+        kinds = {type(layer).__module__.partition(".")[0] for layer in backbone.layers}
+        assert kinds == {"tf_keras"}
+
+
+def test_a_run_that_is_killed_while_it_prunes_ends_with_the_same_files(workplace, exported):
+    """SIGKILL in the middle of the pruning; then the same command again."""
+    again = workplace / "again"
+    again.mkdir()
+    shutil.copytree(workplace / "tones", again / "tones")
+    command = [sys.executable, __file__, *FLAGS, "--variants", "base,micro,micro_qat", "--allow-no-gain"]
+    with open(again / "log", "w") as log:
+        process = subprocess.Popen(
+            command, cwd=again, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
+        )
+        while not list(again.glob("runs/acdnet-*/pruned/*/round1/checkpoints/checkpoint")):
+            assert process.poll() is None, (again / "log").read_text()[-2_000:]
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not list(again.glob("runs/acdnet-*/micro"))
+    finished = subprocess.run(command, cwd=again, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert finished.returncode == 0, finished.stderr
+    for folder in exported.values():
+        for name in ("model.tflite", "model_int8.tflite", "micro/body.tflite"):
+            assert (again / "exported" / folder.name / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+# Bad input, in this process
+
+
+@pytest.fixture
+def fresh(workplace, tmp_path, monkeypatch):
+    shutil.copytree(workplace / "tones", tmp_path / "tones")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refusal(capfd, recipe, *flags):
+    with pytest.raises(SystemExit) as stopped:
+        main(recipe, [*FLAGS, *flags])
+    line = capfd.readouterr().err.strip().splitlines()[-1]
+    assert stopped.value.code == 2 and line.startswith("python -m recipes.acdnet: ")
+    return line
+
+
+def test_a_teacher_without_a_pupil_is_refused_before_any_work(fresh, capfd):
+    assert "--teacher" in refusal(capfd, RECIPE, "--variants", "base,micro", "--teacher", "nobody.h5")
+    assert not (fresh / "runs").exists()
+
+
+def test_a_teacher_that_is_not_there_is_refused(fresh, capfd):
+    assert "nobody.h5" in refusal(capfd, RECIPE, "--variants", "micro_distilled", "--teacher", "nobody.h5")
+    assert not (fresh / "exported").exists()
+
+
+def test_a_step_that_does_not_pay_ends_the_run_and_is_named(fresh, capfd):
+    class Boast(Retrain):
+        lowers = ("bytes",)
+
+    recipe = replace(RECIPE, variants={"base": (), "vain": (Boast("retrained"),)})
+    line = refusal(capfd, recipe, "--variants", "vain", "--epochs", "1")
+    assert "Boast" in line and "bytes" in line and "--allow-no-gain" in line
+    assert not (fresh / "exported" / "acdnet_vain-esc10").exists()
+
+
+if __name__ == "__main__":
+    main(RECIPE)

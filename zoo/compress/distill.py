@@ -1,0 +1,105 @@
+"""Knowledge distillation: a student learns the labels and, at a temperature, what a teacher thinks of the same sounds.
+
+    objective = Distillation("kl_kl", alpha=0.1, temperature=2.0)
+    dataset = dataset.map(lambda x, labels: (x, objective.labels(labels, teacher(x))))
+    student.compile("sgd", objective.loss, metrics=[objective.accuracy])
+
+Student and teacher both give probabilities, as every model of the zoo does; labels may be mixed (soft).
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+from zoo.backend import keras, tf
+
+from zoo.errors import ZooError
+
+
+def _cross_entropy(log_teacher, log_student):
+    return -tf.reduce_sum(tf.exp(log_teacher) * log_student, axis=-1)
+
+
+def _kl_divergence(log_teacher, log_student):
+    return tf.reduce_sum(tf.exp(log_teacher) * (log_teacher - log_student), axis=-1)
+
+
+# kind -> (loss against the teacher, both tempered; loss against the labels)
+KINDS = {
+    "ce_ce": (_cross_entropy, keras.losses.categorical_crossentropy),  # equation 12
+    "kl_ce": (_kl_divergence, keras.losses.categorical_crossentropy),  # equation 13
+    "kl_kl": (_kl_divergence, keras.losses.kl_divergence),  # equation 14
+}
+
+# A smaller score is taken for this one: the logarithm of 0 is no number. Keras's 1e-7 would be too much (at T = 5 it
+# counts as 0.04 in each class that a teacher rules out), float32's smallest too little: gradients divide by the score.
+SMALLEST_SCORE = 1e-30
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Loss and metric of a student, on the labels that `labels` makes: the `objective` of a fine-tuning.
+
+    kind: "ce_ce", "kl_ce" or "kl_kl" (cross-entropy or Kullback-Leibler divergence, against the teacher and against the
+    labels). alpha: the weight of the labels; the teacher's is 1 - alpha. temperature: what logits are divided by before
+    the softmax, the student's and the teacher's alike; the published range is 1 to 5.
+
+    Raises: ZooError if a value is outside its range.
+    Source: the ACDNet paper, equations 12 to 14 and section 4.4.1.
+    """
+
+    kind: str = "kl_kl"
+    alpha: float = 0.1
+    temperature: float = 2.0
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ZooError(f"distillation: no kind {self.kind!r}; choose of {', '.join(KINDS)}")
+        if not 0 <= self.alpha <= 1:
+            raise ZooError(f"distillation: alpha {self.alpha} is no share; pass 0 (teacher alone) to 1 (labels alone)")
+        if not 1 <= self.temperature < inf:
+            raise ZooError(
+                f"distillation: temperature {self.temperature} softens nothing; pass 1 or more (papers: to 5)"
+            )
+
+    def labels(self, labels, teacher_scores):
+        """What the data set yields as labels, float32: [:, 0] are the labels, [:, 1] the teacher's scores.
+
+        Shape: (batch, classes) twice -> (batch, 2, classes)
+        """
+        return tf.stack([tf.cast(labels, tf.float32), tf.cast(teacher_scores, tf.float32)], axis=1)
+
+    def loss(self, labels, scores):
+        """Loss of each clip.
+
+        Shape: (batch, 2, classes), (batch, classes) -> (batch,)
+        Raises: ZooError if the labels hold no teacher's scores.
+        """
+        target, teacher_scores = _unstack(labels)
+        against_teacher, against_labels = KINDS[self.kind]
+        distance = against_teacher(self._tempered(teacher_scores), self._tempered(scores))
+        # A gradient through the temperature shrinks by its square: the factor keeps the balance of the two terms.
+        teacher_weight = (1 - self.alpha) * self.temperature**2
+        return teacher_weight * distance + self.alpha * against_labels(target, scores)
+
+    def accuracy(self, labels, scores):
+        """1 for each clip whose highest score is that of its label's largest share, 0 for others: a Keras metric.
+
+        Shape: (batch, 2, classes), (batch, classes) -> (batch,)
+        Raises: ZooError if the labels hold no teacher's scores.
+        """
+        target, _ = _unstack(labels)
+        return keras.metrics.categorical_accuracy(target, scores)
+
+    def _tempered(self, scores):
+        """log softmax(logits / T). The scores' logarithms are the logits, but for a constant that softmax ignores."""
+        logits = tf.math.log(tf.maximum(scores, SMALLEST_SCORE))
+        return tf.nn.log_softmax(logits / self.temperature)
+
+
+def _unstack(labels):
+    if labels.shape.rank != 3:
+        raise ZooError(
+            f"distillation: labels of shape {labels.shape}, without a teacher's scores; map the data set through "
+            "Distillation.labels"
+        )
+    return labels[:, 0], labels[:, 1]

@@ -1,0 +1,53 @@
+"""How pruning ends: what is left is trained on, or the widths that were found are trained anew."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from zoo.backend import keras
+
+from zoo.compress import check_backbone
+from zoo.compress.distill import Distillation
+from zoo.errors import ZooError
+
+# Ending -> are the weights new?
+ENDINGS = {"fine_tuned": False, "retrained": False, "from_scratch": True, "distilled": True}
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """Step: the backbone, trained once more.
+
+    ending: "fine_tuned" keeps the weights and takes a short plan of its own; "retrained" keeps them and trains as the
+    base was trained; "from_scratch" does so with new weights; "distilled" too, taught by the recipe's teacher.
+
+    Source: Mohaimenuzzaman et al. 2023, section 4.4.1, tables 8 to 10.
+    """
+
+    ending: str = "from_scratch"
+    plan: Any = None  # None: as the base was trained
+    objective: Distillation = Distillation()  # of "distilled"
+
+    lowers: ClassVar = ()
+
+    def __post_init__(self):
+        if self.ending not in ENDINGS:
+            raise ZooError(f"Retrain: no ending {self.ending!r}; choose of {', '.join(ENDINGS)}")
+        if self.ending == "fine_tuned" and self.plan is None:
+            raise ZooError("Retrain: fine_tuned needs a plan of its own; without one it is retrained")
+
+    @property
+    def taught(self):
+        """Whether it needs a teacher."""
+        return self.ending == "distilled"
+
+    def __call__(self, backbone, finetune):
+        check_backbone(backbone)
+        trained = keras.models.clone_model(backbone)  # with new weights
+        if not ENDINGS[self.ending]:
+            trained.set_weights(backbone.get_weights())
+        finetune(trained, self.plan, self.ending, objective=self.objective if self.taught else None)
+        return trained
+
+    def quick(self):
+        """The same with two epochs, where it has a plan of its own."""
+        return self if self.plan is None else replace(self, plan=self.plan.with_epochs(2))

@@ -1,0 +1,193 @@
+"""Which tensors 8 bits hurt, and a body in which the worst of them have 16: mixed precision of activations.
+
+A tensor here is what an int8 file stores with a range of its own (`tflite.stored_tensors`), named after the layer that
+makes it; the body's input is the "seam". What is chosen here is chosen on training crops, never on the test fold.
+"""
+
+import itertools
+from typing import NamedTuple
+
+from zoo.backend import keras
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.export import flatbuffer, tflite
+from zoo.export.interpreter import LiteRT, dequantise, quantise
+from zoo.export.seam import seam_range
+
+SEAM = "seam"
+BATCH = 32  # crops whose tensors are all held at once: ACDNet's are 20 MB a crop
+
+
+class Row(NamedTuple):
+    """What happens when one tensor alone is quantised to 8 bits."""
+
+    tensor: str
+    snr_db: float  # of the scores' centred logarithms, which are the logits of a softmax
+    accuracy: float
+    changed: float  # share of the crops that are decided otherwise than in float
+
+
+class Mixed(NamedTuple):
+    """A body in mixed precision."""
+
+    body: bytes
+    wide: tuple  # the tensors of 16 bits, worst first
+    changed: float
+
+
+def sensitivity(body, columns, targets, ranges="percentile"):
+    """One `Row` for each tensor of the body, the worst (lowest signal to noise) first.
+
+    ranges: how `seam_range` chooses the seam's; every other tensor's is all that it reaches on these columns.
+
+    Shape: columns (n, *body.input_shape), targets (n,)
+    """
+    tflite.check_calibration(body, columns)
+    tensors = _tensors(body)
+    batches = [columns[start : start + BATCH] for start in range(0, len(columns), BATCH)]
+    spans = {name: np.zeros(2) for name in tensors}  # 0 lies in every range
+    for batch in batches:
+        values = _run(body, {}, {tensors[SEAM]: batch})
+        for name, span in spans.items():
+            value = np.asarray(values[tensors[name]])
+            span[:] = min(span[0], value.min()), max(span[1], value.max())
+    spans[SEAM] = seam_range(columns, ranges)
+
+    exact, rounded = [], {name: [] for name in tensors}
+    (scores,) = (str(id(output)) for output in body.outputs)
+    for batch in batches:
+        values = _run(body, {}, {tensors[SEAM]: batch})
+        exact.append(values[scores])
+        for name, tensor in tensors.items():
+            change = {tensor: _round(np.asarray(values[tensor]), *spans[name])}
+            rounded[name].append(_run(body, values, change)[scores])
+    exact = np.concatenate(exact)
+    rows = [_row(name, exact, np.concatenate(parts), targets) for name, parts in rounded.items()]
+    return sorted(rows, key=lambda row: row.snr_db)
+
+
+def widen(body, columns, rows, max_drop, ranges="percentile") -> Mixed:
+    """The body with as few of the worst tensors in 16 bits as it takes, and int8 else.
+
+    max_drop: the largest share of the columns that the file, run in LiteRT, may decide otherwise than the float body;
+    accuracy cannot fall by more. rows: `sensitivity`'s table. The file's ends are int8, or int16 where they are wide.
+
+    Raises: ZooError where 16 bits everywhere are not enough.
+    """
+    tflite.check_calibration(body, columns)
+    decisions = body.predict(columns, verbose=0).argmax(axis=1)
+    tried = None
+    for count in range(len(rows) + 1):
+        wide = tuple(row.tensor for row in rows[:count])
+        is_wide = _wide_segments(body, wide)
+        if is_wide == tried:
+            continue
+        model, tried = mixed_body(body, columns, wide, ranges), is_wide
+        changed = float(np.mean(LiteRT(model, num_threads=2).run(columns).argmax(axis=1) != decisions))
+        if changed <= max_drop:
+            return Mixed(model, wide, changed)
+    raise ZooError(
+        f"{body.name}: with every tensor in 16 bits {changed:.2%} of the crops are decided otherwise than in float, "
+        f"more than max_drop {max_drop:.2%}; allow more"
+    )
+
+
+def mixed_body(body, columns, wide, ranges="percentile") -> bytes:
+    """The body, int8 but for the tensors named in `wide`, which the operators that make and take them hold in 16 bits.
+
+    Without any it is `seam.int8_body`. It runs in LiteRT and in TFLM.
+    """
+    cuts, is_wide = _cuts(body), _wide_segments(body, wide)
+    if not is_wide[0]:  # 16 bits have room for the rare peaks
+        columns = np.clip(columns, *seam_range(columns, ranges)).astype(np.float32)
+    ends = [*(_output(body, name) for name in cuts), body.output]
+    model = None
+    for is_wide_piece, numbers in itertools.groupby(range(len(cuts)), key=is_wide.__getitem__):
+        first, *_, last = [*numbers] * 2
+        piece = keras.Model(ends[first], ends[last + 1], name=body.name)
+        convert = tflite.to_int16x8 if is_wide_piece else tflite.to_int8
+        converted = convert(piece, columns)
+        model = converted if model is None else append(model, converted)
+        columns = piece.predict(columns, verbose=0)
+    return model
+
+
+def with_float_front(front, body: bytes) -> bytes:
+    """The CPU's file: float waveform, float front, this body as it is, float scores."""
+    return flatbuffer.append_dequantize(append(tflite.to_float(front), body))
+
+
+def append(model: bytes, behind: bytes) -> bytes:
+    """The file that computes behind(model(x)), with a QUANTIZE between where their numbers differ in kind."""
+    taken = LiteRT(behind).input
+    quantised = flatbuffer.append_quantize(model, taken.scale, taken.zero_point, taken.dtype)
+    return flatbuffer.concatenate(quantised, behind)
+
+
+def _row(tensor, exact, rounded, targets):
+    signal, noisy = (np.log(np.maximum(scores, 1e-30, dtype=np.float64)) for scores in (exact, rounded))
+    signal, noisy = (logs - logs.mean(axis=1, keepdims=True) for logs in (signal, noisy))
+    with np.errstate(divide="ignore"):  # no noise at all is infinitely good
+        snr_db = 10 * np.log10(np.sum(signal**2) / np.sum((noisy - signal) ** 2))
+    accuracy = np.mean(rounded.argmax(axis=1) == targets)
+    return Row(tensor, float(snr_db), float(accuracy), float(np.mean(exact.argmax(axis=1) != rounded.argmax(axis=1))))
+
+
+def _round(x, low, high):
+    """x as int8 over the range (low, high) would hold it."""
+    scale = (high - low) / 255 or 1.0
+    zero_point = round(-128 - low / scale)
+    return dequantise(quantise(x, scale, zero_point, np.int8), scale, zero_point)
+
+
+def _run(body, values, changed):
+    """What the body computes of tensors {id: value} behind those of `changed`: all of it where that is its input."""
+    changed = dict(changed)
+    for node in tflite.nodes_of(body):
+        if not node.is_input and not changed.keys().isdisjoint(node.flat_input_ids):
+            known = {**values, **changed}
+            args, kwargs = node.map_arguments({i: [known[i]] * len(node.flat_input_ids) for i in node.flat_input_ids})
+            changed[node.flat_output_ids[0]] = node.layer(*args, **kwargs)
+    return changed
+
+
+def _tensors(body):
+    """{name: Keras's id} of the tensors of the body."""
+    stored = tflite.stored_tensors(body)
+    ids = {node.layer.name: node.flat_output_ids[0] for node in tflite.nodes_of(body)}
+    return {SEAM: ids[stored[0]], **{name: ids[name] for name in stored[1:]}}
+
+
+def _output(body, name):
+    (output,) = (node.outputs for node in tflite.nodes_of(body) if node.flat_output_ids[0] == _tensors(body)[name])
+    return output
+
+
+def _cuts(body):
+    """The tensors past which nothing else runs: there, and nowhere else, the body can be cut in two."""
+    cuts, nodes, tensors = [], tflite.nodes_of(body), _tensors(body)
+    last_use = {i: place for place, node in enumerate(nodes) for i in node.flat_input_ids}
+    made = {i: place for place, node in enumerate(nodes) for i in node.flat_output_ids}
+    for name, tensor in tensors.items():
+        before = [i for i in made if made[i] < made[tensor]]
+        if all(last_use[i] <= made[tensor] for i in before):
+            cuts.append(name)
+    return cuts
+
+
+def _wide_segments(body, wide):
+    """For each stretch between two cuts, whether a tensor that it makes, takes or holds is wide."""
+    cuts = _cuts(body)
+    unknown = set(wide) - set(_tensors(body))
+    if unknown:
+        raise ZooError(f"{body.name}: no tensor {min(unknown)!r}; its tensors are {', '.join(_tensors(body))}")
+    is_wide, passed = [False] * len(cuts), -1
+    for name in _tensors(body):
+        passed += name in cuts
+        if name in wide:
+            is_wide[passed] = True
+            if name in cuts and passed > 0:
+                is_wide[passed - 1] = True
+    return is_wide

@@ -1,0 +1,192 @@
+"""Teachers for distillation: a trained model of the zoo, or YAMNet with a head that is fitted on the training clips.
+
+A teacher hears what its student hears, at its own rate and in windows of its own length.
+"""
+
+import json
+import struct
+from itertools import zip_longest
+from pathlib import Path
+from threading import Lock
+
+from zoo.backend import keras, tf
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+import zoo.frontends  # noqa: F401  (a trained model may hold Kapre's layers: they are to be known before it is opened)
+from zoo import audio, pipeline
+from zoo.errors import ZooError
+from zoo.export import flatbuffer
+from zoo.export.interpreter import LiteRT
+from zoo.progress import bar
+
+# YAMNet's published file: what it takes, and how wide the embedding before its classifier is.
+YAMNET_RATE_HZ, YAMNET_SAMPLES, YAMNET_WIDTH = 16_000, 15_600, 1_024
+
+# The head. Chosen on ESC-10's folds 1 to 4, each held out once: on clips as they are judged, and on mixed crops.
+CROPS_PER_CLIP = 8  # of either kind
+DECAY = 0.1  # of the kernel: half its sum of squares, times this, joins the cross-entropy
+ITERATIONS = 100  # five times as many change nothing in what was held out
+
+
+def open_teacher(path, labels, clips, front_end, seed=0):
+    """A function waveforms -> scores of `labels`, float32, which runs in a graph (Dataset.map) and outside of one.
+
+    It takes what the student with `front_end` (a spec with sample_rate_hz and num_samples) takes.
+
+    path: a model that the zoo exported (its folder, or the model.h5 in it), or YAMNet's published .tflite. clips: those
+    that train the student; they alone fit YAMNet's head.
+
+    Shape: (batch, num_samples) -> (batch, classes)
+    Raises: ZooError if the file is neither, if it knows other classes or if it was trained on the student's test fold.
+    """
+    path = Path(path)
+    file = path / "model.h5" if path.is_dir() else path
+    if not file.is_file():
+        raise ZooError(f"teacher: no file {file}; pass an exported folder of the zoo, or YAMNet's published .tflite")
+    content = file.read_bytes()
+    if content[4:8] == b"TFL3":
+        return _yamnet(file, content, len(labels), clips, front_end, seed)
+    if content.startswith(b"\x89HDF"):
+        return _zoo_model(file, labels, clips, front_end)
+    raise ZooError(f"teacher {file}: neither a Keras .h5 nor a .tflite; pass an exported folder, or YAMNet's .tflite")
+
+
+def _zoo_model(file, labels, clips, front_end):
+    try:
+        metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
+        rate_hz, test_fold = metrics["sample_rate_hz"], metrics["test_fold"]
+        known = (file.parent / "labels.txt").read_text(encoding="utf-8").splitlines()
+        with tf.device("CPU"):  # Dataset.map runs there, and finds no weight that lies elsewhere
+            model = keras.models.load_model(file, compile=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ZooError(f"teacher {file}: no exported model, or not all that lies beside one: {reason}") from error
+    for its_class, students in zip_longest(known, labels, fillvalue="none"):
+        if its_class != students:
+            raise ZooError(
+                f"teacher {file}: it knows {len(known)} classes, the data set has {len(labels)}; where they first "
+                f"differ it has {its_class!r}, the data set {students!r}; pass one that was trained on this data set"
+            )
+    if test_fold in clips.folds:
+        raise ZooError(
+            f"teacher {file}: fold {test_fold} tested it and trains the student, whose test fold it has therefore "
+            "heard; train the teacher with the student's --fold"
+        )
+    return _heard(lambda heard: model(heard, training=False), rate_hz, model.input_shape[1], front_end)
+
+
+def _heard(run, rate_hz, num_samples, front_end):
+    """Function waveforms -> the mean over its windows of what `run` gives for a window.
+
+    Shape: (batch, front_end.num_samples) -> (batch, width); run is (n, num_samples) -> (n, width)
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((None, front_end.num_samples), tf.float32)])
+    def mean(waveforms):
+        heard = windows(resampled(waveforms, front_end.sample_rate_hz, rate_hz), num_samples)
+        given = run(tf.reshape(heard, (-1, num_samples)))
+        return tf.reduce_mean(tf.reshape(given, (-1, heard.shape[1], given.shape[1])), axis=1)
+
+    return mean
+
+
+def resampled(waveforms, from_hz, to_hz):
+    """The waveforms at `to_hz`. Runs in a graph.
+
+    Shape: (batch, samples) -> (batch, samples * to_hz // from_hz)
+    """
+    if from_hz == to_hz:
+        return waveforms
+    length = waveforms.shape[1] * to_hz // from_hz
+    return tf.map_fn(lambda waveform: tf.ensure_shape(audio.resample(waveform, from_hz, to_hz), (length,)), waveforms)
+
+
+def windows(waveforms, num_samples):
+    """Windows of each waveform, spread from its start to its end, about half a window apart. Runs in a graph.
+
+    All of a sound is heard, as its label tells of all of it. A shorter waveform lies in the middle of silence.
+
+    Shape: (batch, samples) -> (batch, windows, num_samples)
+    """
+    missing = max(0, num_samples - waveforms.shape[1])
+    padded = tf.pad(waveforms, [[0, 0], [missing // 2, missing - missing // 2]])
+    last = padded.shape[1] - num_samples
+    count = 1 + round(2 * last / num_samples)
+    starts = np.linspace(0, last, count).round().astype(int) if count > 1 else [last // 2]
+    return tf.stack([padded[:, start : start + num_samples] for start in starts], axis=1)
+
+
+def _yamnet(file, content, num_classes, clips, front_end, seed):
+    try:
+        network = LiteRT(flatbuffer.without_classifier(content))
+    except (ZooError, ValueError, struct.error) as error:  # of a file that is cut short, too
+        raise ZooError(f"teacher {file}: no YAMNet ({error}); pass YAMNet's published .tflite") from error
+    if (network.input_shape, network.output.shape) != ((YAMNET_SAMPLES,), (YAMNET_WIDTH,)):
+        raise ZooError(
+            f"teacher {file}: no YAMNet: it takes {network.input_shape}, its embedding is {network.output.shape}, "
+            f"not {(YAMNET_SAMPLES,)} and {(YAMNET_WIDTH,)}; pass YAMNet's published .tflite"
+        )
+    embedding = _heard(lambda heard: _run(network, heard), YAMNET_RATE_HZ, YAMNET_SAMPLES, front_end)
+    x, y = [], []
+    for waveforms, labels in _crops(clips, front_end.num_samples, num_classes, seed):
+        x.append(embedding(waveforms))
+        y.append(labels)
+    kernel, bias = fit_head(np.concatenate(x), np.concatenate(y))
+    return lambda waveforms: tf.nn.softmax(embedding(waveforms) @ kernel + bias)
+
+
+def _run(network, waveforms):
+    """What a LiteRT network makes of a tensor of waveforms, as an operation of TensorFlow."""
+    lock = Lock()  # a parallel map calls from several threads, and an interpreter holds one waveform
+
+    def run(waveforms):
+        with lock:
+            return network.run(waveforms)
+
+    return tf.ensure_shape(tf.numpy_function(run, [waveforms], tf.float32), (None, *network.output.shape))
+
+
+def _crops(clips, num_samples, num_classes, seed):
+    """Batches (waveforms, labels) that fit a head: crops as they judge a clip, and mixed ones, as many of either.
+
+    Fitted on the first alone it is sure and wrong of mixed crops, which it is asked about; on the second alone it is
+    worse on the others.
+    """
+    for i in bar(range(len(clips)), desc="YAMNet: training clips", unit="clip"):
+        crops = pipeline.judging_crops(clips.waveform(i), num_samples, CROPS_PER_CLIP)
+        yield crops, np.tile(np.eye(num_classes, dtype=np.float32)[clips.targets[i]], (CROPS_PER_CLIP, 1))
+    mixed = pipeline.mixed_crops(
+        clips, num_samples, num_classes, pipeline.Waveforms(), seed, CROPS_PER_CLIP, 0, CROPS_PER_CLIP
+    )
+    steps = CROPS_PER_CLIP * pipeline.steps_per_epoch(clips, CROPS_PER_CLIP)
+    yield from bar(mixed, total=steps, desc="YAMNet: mixed crops", unit="batch")
+
+
+def fit_head(x, labels):
+    """(kernel, bias), float32, of softmax regression on embeddings x: scores = softmax(x kernel + bias). Labels: soft.
+
+    Fitted on x standardised, to which the decay refers, by L-BFGS from zero.
+
+    Shape: (n, width), (n, classes) -> (width, classes), (classes,)
+    """
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    scale = np.where(deviation > 0, deviation, 1)  # what is always the same tells nothing, and must not be divided by 0
+    x = (x - mean) / scale
+    shape = x.shape[1] + 1, labels.shape[1]  # the last row is the bias
+
+    def loss_and_gradient(parameters):
+        kernel, bias = np.split(parameters.reshape(shape), [-1])
+        scores = x @ kernel.astype(x.dtype) + bias
+        log_scores = scores - logsumexp(scores, axis=1, keepdims=True)
+        error = ((np.exp(log_scores) - labels) / len(x)).astype(x.dtype)
+        loss = -np.sum(labels * log_scores) / len(x) + DECAY / 2 * np.sum(kernel**2)
+        return loss, np.concatenate([x.T @ error + DECAY * kernel, error.sum(axis=0, keepdims=True)]).ravel()
+
+    options = {"maxiter": ITERATIONS}
+    found = minimize(loss_and_gradient, np.zeros(np.prod(shape)), jac=True, method="L-BFGS-B", options=options)
+    kernel, bias = np.split(found.x.reshape(shape), [-1])
+    kernel = kernel / scale[:, None]
+    return kernel.astype(np.float32), (bias[0] - mean @ kernel).astype(np.float32)
