@@ -87,7 +87,8 @@ def pytest_addoption(parser):
 
 
 def pytest_sessionfinish(session):
-    skipped = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("skipped", [])
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # a worker of pytest-xdist has none
+    skipped = reporter.stats.get("skipped", []) if reporter else []
     if session.config.getoption("--fail-on-skip") and skipped and session.exitstatus == 0:
         print(f"\n{len(skipped)} tests were skipped, and --fail-on-skip was given")
         session.exitstatus = 1

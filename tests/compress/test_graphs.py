@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from zoo import assembly, pipeline, training
+from zoo.compress import surgery
 from zoo.compress.channels import PruneChannels
 from zoo.compress.taylor import count_channels
 from zoo.export import tflite
@@ -18,7 +19,7 @@ layers = keras.layers
 FRONT_END = LogMel(
     num_samples=20_000, sample_rate_hz=20_000, num_mels=32, n_fft=1024, window_samples=800, hop_samples=400
 )
-PLAN = Plan(epochs=40, batch_size=25, learning_rate=0.05, warmup_epochs=2)
+PLAN = Plan(epochs=80, batch_size=25, learning_rate=0.1, warmup_epochs=5)
 PRUNING = PruneChannels(
     share=0.5,
     plan=Plan(batch_size=25, learning_rate=0.02, warmup_epochs=0, drops_at=(1.0,)),
@@ -87,13 +88,12 @@ def test_half_of_the_channels_go_and_the_fine_tuned_net_runs_as_a_file(esc10_cli
     net = build(FRONT_END.build().output_shape[1:])
     finetune(net, PLAN, "base")
     pruned = PRUNING(net, finetune)
-    assert (
-        count_channels(pruned) <= -(-count_channels(net) // 2) + 16
-    )  # tied channels go in whole groups, never too many
-    assert count_channels(pruned) < 0.75 * count_channels(net)
+    left, groups = -(-count_channels(net) // 2), np.concatenate([*surgery.channels_of(net).groups.values()])
+    assert left <= count_channels(pruned) < left + np.bincount(groups[groups >= 0]).max()  # tied ones go together
     assert payoff.unpaid(payoff.cost_of(net), payoff.cost_of(pruned), PRUNING.lowers) == []
     history = finetune(pruned, PLAN, "fine_tune")
-    assert history[-1]["loss"] < history[0]["loss"]
+    losses = [epoch["loss"] for epoch in history]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
 
     waveforms, targets = pipeline.unmixed_crops(esc10_clips, FRONT_END.num_samples, 50, seed=1)
     twin = FRONT_END.build_tflite_twin()

@@ -149,7 +149,7 @@ def test_int8_accuracy_of_badly_scaled_activations_is_won_back(tmp_path):
     net.get_layer("dense").set_weights([taken / np.tile([1000, 1, 1, 1, 1, 1], 36)[:, None], offset])
 
     def int8_accuracy(model):
-        scores = LiteRT(seam.int8_body(model, examples, io="float32")).run(examples)
+        scores = LiteRT(seam.int8_body(model, examples)).run(examples)
         return np.mean(scores.argmax(axis=1) == labels.argmax(axis=1))
 
     plan = training.Plan(epochs=30, batch_size=16, learning_rate=1e-3, warmup_epochs=0, weight_decay=0.0)

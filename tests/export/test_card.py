@@ -45,7 +45,18 @@ def metrics():
         "parameters": 131_474,
         "macs": 14_286_134,
         "paper_flops": 14_512_345,
+        "steps": [
+            step("train", 350, 18_849_072, 17_448_394, 541_703_116, 626_081),
+            step("Sparsify(share=0.95)", 21, 18_849_073, 1_182_909, 541_703_117, None),
+        ],
+        "calibration_accuracy": 0.9531,
+        "sensitivity": [],
+        "wide_tensors": (),
     }
+
+
+def step(name, *figures):
+    return dict(zip(("step", "epochs", "bytes", "gzip_bytes", "macs", "arena_bytes"), (name, *figures), strict=True))
 
 
 @pytest.fixture
@@ -124,7 +135,25 @@ def test_a_card_without_a_micro_front_end_says_nothing_of_one(written, metrics):
 
 def test_every_picture_is_linked_beside_the_card(written, metrics):
     names = re.findall(r"!\[[^]]+\]\(([^)]+)\)", written(metrics))
-    assert sorted(names) == ["confusion.png", "files.png", "layers.png", "per_class.png", "training.png"]
+    always = ["confusion.png", "files.png", "layers.png", "per_class.png", "sensitivity.png", "training.png"]
+    assert sorted(names) == always
+    pruned = {**metrics, "steps": [*metrics["steps"], step("PruneChannels(share=0.8)", 102, 1, 2, 3, 4)]}
+    names = re.findall(r"!\[[^]]+\]\(([^)]+)\)", written(pruned))
+    assert sorted(names) == sorted([*always, "pruned.png", "widths.png"])
+
+
+def test_each_step_has_a_row_with_what_it_left(written, metrics):
+    text = written(metrics)
+    assert cells(text, "train") == ["train", "350", "18,849,072", "17,448,394", "541,703,116", "626,081"]
+    sparse = "Sparsify(share=0.95)"
+    assert cells(text, sparse) == [sparse, "21", "18,849,073", "1,182,909", "541,703,117", ""]
+
+
+def test_tensors_of_16_bits_are_named(written, metrics):
+    assert "16 bits" not in written(metrics)
+    assert "16 bits in the files: seam, conv3_relu." in words(
+        written({**metrics, "wide_tensors": ("seam", "conv3_relu")})
+    )
 
 
 def test_a_card_of_a_data_set_without_homepage_or_citation_has_no_holes(tmp_path, metrics):

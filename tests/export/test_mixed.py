@@ -86,7 +86,7 @@ def test_a_drop_that_16_bits_cannot_hold_is_refused(columns, rows):
 def test_mixed_files_score_as_keras_in_both_forms(net, calibration, wide):
     columns, exact = seam.columns_of(net.front, calibration), net.whole.predict(calibration, verbose=0)
     body = mixed.mixed_body(net.body, columns, wide)
-    cpu = LiteRT(mixed.with_float_front(net.front, body))
+    cpu = LiteRT(seam.seam_int8(net.front, body))
     assert cpu.input.dtype is np.float32 and cpu.output.dtype is np.float32
     # int8 in the other tensors and in the weights; a wrong scale anywhere moves scores by far more.
     for scores in (cpu.run(calibration), LiteRT(body).run(columns), TFLM(body).run(columns)):

@@ -119,7 +119,7 @@ def mel_exported(workplace):
 
 
 MODELS = ("model.h5", "model.keras", "model.tflite", "model_int8.tflite")
-PICTURES = ("confusion.png", "files.png", "layers.png", "per_class.png", "training.png")
+PICTURES = ("confusion.png", "files.png", "layers.png", "per_class.png", "sensitivity.png", "training.png")
 PAPERS = ("SHA256SUMS", "card.md", "labels.txt", "metrics.json", "training.csv")
 
 

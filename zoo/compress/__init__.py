@@ -15,3 +15,10 @@ def check_backbone(model):
             )
         if isinstance(layer, keras.Model):
             raise ZooError(f"{model.name}: {layer.name} is a model inside the model; give the backbone itself")
+
+
+def copy_of(model):
+    """A model of its own layers with the same names and weights."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy

@@ -4,9 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from zoo.backend import keras
-
-from zoo.compress import check_backbone, surgery
+from zoo.compress import check_backbone, copy_of, surgery
 from zoo.compress.taylor import TaylorPruning, channels_left, count_channels
 from zoo.errors import ZooError
 
@@ -48,8 +46,7 @@ class PruneChannels:
         check_backbone(backbone)
         self._callback(self.share).epochs(backbone)  # raises before the first round, not before the last
         total = count_channels(backbone)
-        net = keras.models.clone_model(backbone)
-        net.set_weights(backbone.get_weights())
+        net = copy_of(backbone)
         for number, left in enumerate(self.channels_after_rounds(total), start=1):
             pruning = self._callback(1 - left / count_channels(net), backbone=net)
             plan = self.plan.with_epochs(pruning.epochs(net))

@@ -20,10 +20,9 @@ from zoo.backend import tf
 
 import numpy as np
 
-from zoo.compress import check_backbone
+from zoo.compress import check_backbone, copy_of
 from zoo.compress.magnitude import (
     check_share,
-    copy_of,
     fine_tune_sparse,
     least,
     magnitudes,
@@ -31,7 +30,7 @@ from zoo.compress.magnitude import (
     prunable_kernels,
     saliency_of,
 )
-from zoo.compress.taylor import _SaliencyCallback
+from zoo.compress.taylor import SaliencyCallback
 from zoo.errors import ZooError
 
 SHARES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -127,7 +126,7 @@ def hybrid_zeros(magnitude, taylor, insensitive, share):
     return zeros
 
 
-class _Sensitivity(_SaliencyCallback):
+class _Sensitivity(SaliencyCallback):
     """Keeps the first clips of an epoch, in which nothing is trained, and measures the loss on them at its end."""
 
     def _prepare(self, backbone):

@@ -16,7 +16,7 @@ from zoo.backend import keras
 import numpy as np
 from tensorflow_model_optimization.sparsity import keras as tfmot
 
-from zoo.compress import check_backbone
+from zoo.compress import check_backbone, copy_of
 from zoo.compress.taylor import WeightSaliency
 from zoo.errors import ZooError
 
@@ -186,10 +186,3 @@ def wrap(backbone, zeros):
         kept = np.where(kernel.numpy() == 0, np.finfo(np.float32).tiny, kernel.numpy())
         wrappers[name].pruning_vars[0][0].assign(np.where(zeros[name], np.float32(0), kept))
     return model, wrappers
-
-
-def copy_of(model):
-    """A model of its own layers with the same names and weights."""
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy

@@ -22,6 +22,8 @@ from zoo.errors import ZooError
 
 layers = keras.layers
 
+MAKES_THE_OUTPUT = "makes the model's output"  # why the channels of a layer that gives the classes stay
+
 # Elementwise by name: any other function could mix channels. Whether it keeps zero at zero is tried out.
 ELEMENTWISE = {
     "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "tanh", "softsign",
@@ -218,7 +220,7 @@ class _Graph:
             axes.update(zip(node.flat_output_ids, outputs))
             makers.update(dict.fromkeys(node.flat_output_ids, node.layer.name))
         for key in (str(id(tensor)) for tensor in model.outputs):
-            self._keep(axes[key], "makes the model's output")
+            self._keep(axes[key], MAKES_THE_OUTPUT)
             self._readers[makers[key]].append(None)
         self._settle()
 

@@ -19,10 +19,8 @@ import numpy as np
 from zoo.compress import check_backbone, surgery
 from zoo.errors import ZooError
 
-MAKES_THE_OUTPUT = "makes the model's output"  # surgery's reason: such a layer's channels are classes, and not counted
 
-
-class _SaliencyCallback(keras.callbacks.Callback):
+class SaliencyCallback(keras.callbacks.Callback):
     """Wraps the fitted model's train_step while it is fitted, and scores `backbone`: that model, or nested in it.
 
     Subclasses say what is kept of a backbone (`_prepare`) and what happens around a step (`_around`).
@@ -81,7 +79,7 @@ class _SaliencyCallback(keras.callbacks.Callback):
             raise ZooError(f"{found}; lower the learning rate or look at the data")
 
 
-class TaylorPruning(_SaliencyCallback):
+class TaylorPruning(SaliencyCallback):
     """Keras callback that masks channels while a model is fitted: their weights are zero from then on.
 
     Every `epochs_per_step` epochs the lowest `channels_per_step` channels of the whole net go, until ceil((1 - share) x
@@ -232,7 +230,7 @@ class TaylorPruning(_SaliencyCallback):
         return np.concatenate(sums)
 
 
-class WeightSaliency(_SaliencyCallback):
+class WeightSaliency(SaliencyCallback):
     """Keras callback that scores each weight of the kernels over an epoch of fit: how far the loss moves without it.
 
     `saliency` is then {layer: array of its kernel's shape}, of a separable layer the pointwise kernel. With w a weight
@@ -316,7 +314,7 @@ class _Candidates:
         self.fixed = sum(
             len(channels.groups[name])
             for name, reason in channels.fixed.items()
-            if name in channels.groups and reason != MAKES_THE_OUTPUT
+            if name in channels.groups and reason != surgery.MAKES_THE_OUTPUT
         )
         strangers = [name for name in keep if name not in {*self.groups, *channels.fixed}]
         if strangers:

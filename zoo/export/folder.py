@@ -61,13 +61,13 @@ def write_models(folder, front_end, backbone, seam_layer, hop_columns, calibrati
     columns = seam.columns_of(front, calibration)
     sensitivity, wide = mixed.sensitivity(body, columns, targets, quantisation.ranges), ()
     if quantisation.max_drop is None:
-        micro_files = {"body": seam.int8_body(body, columns, ranges=quantisation.ranges)}
+        micro_files = {"body": seam.int8_body(body, columns, quantisation.ranges)}
     else:
         widened = mixed.widen(body, columns, sensitivity, quantisation.max_drop, quantisation.ranges)
         micro_files, wide = {"body": widened.body}, widened.wide
     whole = assembly.join(twin, backbone)
     (folder / "model.tflite").write_bytes(tflite.to_float(whole))
-    (folder / "model_int8.tflite").write_bytes(mixed.with_float_front(front, micro_files["body"]))
+    (folder / "model_int8.tflite").write_bytes(seam.seam_int8(front, micro_files["body"]))
     for form in quantisation.forms:
         (folder / f"model_{form}.tflite").write_bytes(FORMS[form](whole, calibration))
 

@@ -12,9 +12,9 @@ from zoo.backend import keras
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.export import flatbuffer, tflite
+from zoo.export import tflite
 from zoo.export.interpreter import LiteRT, dequantise, quantise
-from zoo.export.seam import seam_range
+from zoo.export.seam import append, seam_range
 
 SEAM = "seam"
 BATCH = 32  # crops whose tensors are all held at once: ACDNet's are 20 MB a crop
@@ -112,18 +112,6 @@ def mixed_body(body, columns, wide, ranges="percentile") -> bytes:
         model = converted if model is None else append(model, converted)
         columns = piece.predict(columns, verbose=0)
     return model
-
-
-def with_float_front(front, body: bytes) -> bytes:
-    """The CPU's file: float waveform, float front, this body as it is, float scores."""
-    return flatbuffer.append_dequantize(append(tflite.to_float(front), body))
-
-
-def append(model: bytes, behind: bytes) -> bytes:
-    """The file that computes behind(model(x)), with a QUANTIZE between where their numbers differ in kind."""
-    taken = LiteRT(behind).input
-    quantised = flatbuffer.append_quantize(model, taken.scale, taken.zero_point, taken.dtype)
-    return flatbuffer.concatenate(quantised, behind)
 
 
 def _row(tensor, exact, rounded, targets):

@@ -81,17 +81,24 @@ RANGES = {
 }
 
 
-def int8_body(body, columns, io="int8", ranges="percentile") -> bytes:
+def int8_body(body, columns, ranges="percentile") -> bytes:
     """The body in int8, its input's range clipped: body.tflite of the micro pair, of every model with a seam.
 
     ranges: how `seam_range` chooses the input's; every other tensor's is all that it reaches on these columns.
     """
-    return tflite.to_int8(body, np.clip(columns, *seam_range(columns, ranges)).astype(np.float32), io)
+    return tflite.to_int8(body, np.clip(columns, *seam_range(columns, ranges)).astype(np.float32))
 
 
-def seam_int8(front, body, columns, ranges="percentile") -> bytes:
-    """model_int8.tflite: float waveform, float front, int8 body, float scores."""
-    return flatbuffer.concatenate(tflite.to_float(front), int8_body(body, columns, io="float32", ranges=ranges))
+def seam_int8(front, body: bytes) -> bytes:
+    """model_int8.tflite: float waveform, float front, the file of the body as it is, float scores."""
+    return flatbuffer.append_dequantize(append(tflite.to_float(front), body))
+
+
+def append(model: bytes, behind: bytes) -> bytes:
+    """The file that computes behind(model(x)), with a QUANTIZE between where their numbers differ in kind."""
+    taken = LiteRT(behind).input
+    quantised = flatbuffer.append_quantize(model, taken.scale, taken.zero_point, taken.dtype)
+    return flatbuffer.concatenate(quantised, behind)
 
 
 def whole_int8(model, calibration) -> bytes:

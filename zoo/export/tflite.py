@@ -59,12 +59,12 @@ def to_dynamic(model) -> bytes:
     return _convert(model, FLOAT, optimise_for=[])
 
 
-def to_int8(model, calibration, io="int8") -> bytes:
-    """The file with int8 weights and activations, whose ends are int8 or, with io="float32", float.
+def to_int8(model, calibration) -> bytes:
+    """The file with int8 weights and activations, whose ends are int8.
 
     Shape: calibration is float (n, *input_shape), n > 0.
     """
-    return _convert(model, INT8, calibration, tf.as_dtype(io))
+    return _convert(model, INT8, calibration, tf.int8)
 
 
 def to_int16x8(model, calibration) -> bytes:
