@@ -3,6 +3,7 @@
 Whatever is unfinished lies in runs/, and the same command goes on from there.
 """
 
+import json
 import shlex
 import sys
 from importlib import metadata
@@ -87,7 +88,7 @@ def run(recipe, args):
         raise ZooError(f"--teacher: none of {args.variants} is taught; see --help for those that are")
     folders = {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
-        if folder.exists() and not args.overwrite:
+        if folder.exists() and not args.overwrite and not _exported_by(folder, args.command):
             raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
     if args.out.exists() and not args.out.is_dir():
         raise ZooError(f"{args.out} is no folder; pass another --out")
@@ -113,11 +114,13 @@ def run(recipe, args):
         recipe, plan, front_end, train, len(labels), run_folder, args.seed, teacher, args.teacher or "base",
         args.allow_no_gain,
     )  # fmt: skip
-    base = stages.made("base").backbone
     calibration, calibration_targets = pipeline.unmixed_crops(
         train, front_end.num_samples, CALIBRATION_CROPS, args.seed
     )
     for variant, folder in folders.items():
+        if folder.exists() and not args.overwrite:
+            print(f"{folder}: finished before by this command; --overwrite makes it again")
+            continue
         made = stages.made(variant)
         metrics = {
             "model": folder.name.removesuffix(f"-{args.dataset}"),
@@ -168,10 +171,17 @@ def run(recipe, args):
             confusion = evaluation.confusion(scores, test.targets, len(labels))
             card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, confusion)
             if made.pruning:
+                base = stages.made("base").backbone
                 card.draw_pruning(unfinished, base, made.backbone, made.pruning.saliency, metrics)
             card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
             write_sums(unfinished)
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
+
+
+def _exported_by(folder, command):
+    """Whether a run of this command that was killed later had finished the folder."""
+    metrics = folder / "metrics.json"
+    return metrics.is_file() and json.loads(metrics.read_text())["command"] == command
 
 
 def _folder_name(recipe, variant, args):

@@ -74,8 +74,8 @@ class Stages:
 
         def finetune(backbone, plan, stage, callbacks=(), objective=None):
             nonlocal pruning
-            pruning = next((callback for callback in callbacks if hasattr(callback, "masked")), pruning)
             epochs = self._fit(backbone, plan or self.plan, f"{variant}/{name}/{stage}", callbacks, objective)
+            pruning = next((callback for callback in callbacks if hasattr(callback, "masked")), pruning)
             history.extend({**epoch, "epoch": len(history) + 1} for epoch in epochs)
             return epochs
 

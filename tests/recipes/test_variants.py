@@ -66,13 +66,10 @@ def workplace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(workplace):
-    """The exported folders of three variants, by variant."""
-    finished = run(workplace, "--variants", "base,micro,micro_qat", "--allow-no-gain")
+    """The exported folders of two variants, by variant."""
+    finished = run(workplace, "--variants", "micro,micro_qat", "--allow-no-gain")
     assert finished.returncode == 0, finished.stderr
-    return {
-        variant: workplace / "exported" / f"acdnet{variant and '_'}{variant}-esc10"
-        for variant in ("", "micro", "micro_qat")
-    }
+    return {variant: workplace / "exported" / f"acdnet_{variant}-esc10" for variant in ("micro", "micro_qat")}
 
 
 def metrics_of(folder):
@@ -92,12 +89,12 @@ def test_the_steps_of_a_variant_are_told_with_their_epochs_and_costs(exported):
     assert [step["step"].partition("(")[0] for step in steps["micro_qat"]] == [
         "train", "Sparsify", "PruneChannels", "Retrain", "QuantizeAware",
     ]  # fmt: skip
-    assert steps["micro_qat"][:-1] == steps["micro"] and steps["micro"][:1] == steps[""]  # made once
-    for variant, folder in exported.items():
+    assert steps["micro_qat"][:-1] == steps["micro"]  # made once
+    for folder in exported.values():
         metrics = metrics_of(folder)
         assert metrics["epochs"] == sum(step["epochs"] for step in metrics["steps"])
         assert metrics["macs"] == metrics["steps"][-1]["macs"]
-        assert (folder / "widths.png").exists() == (variant != "")
+        assert (folder / "widths.png").exists() and (folder / "pruned.png").exists()
 
 
 def test_the_pruned_net_has_a_fifth_of_the_channels_rounded_up(exported):
@@ -120,7 +117,7 @@ def test_a_run_that_is_killed_while_it_prunes_ends_with_the_same_files(workplace
     again = workplace / "again"
     again.mkdir()
     shutil.copytree(workplace / "tones", again / "tones")
-    command = [sys.executable, __file__, *FLAGS, "--variants", "base,micro,micro_qat", "--allow-no-gain"]
+    command = [sys.executable, __file__, *FLAGS, "--variants", "micro_qat", "--allow-no-gain"]
     with open(again / "log", "w") as log:
         process = subprocess.Popen(
             command, cwd=again, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
@@ -133,9 +130,18 @@ def test_a_run_that_is_killed_while_it_prunes_ends_with_the_same_files(workplace
     assert not list(again.glob("runs/acdnet-*/micro"))
     finished = subprocess.run(command, cwd=again, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
     assert finished.returncode == 0, finished.stderr
-    for folder in exported.values():
-        for name in ("model.tflite", "model_int8.tflite", "micro/body.tflite"):
-            assert (again / "exported" / folder.name / name).read_bytes() == (folder / name).read_bytes(), name
+    folder = exported["micro_qat"]
+    for name in ("model.tflite", "model_int8.tflite", "micro/body.tflite"):
+        assert (again / "exported" / folder.name / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_the_command_of_finished_folders_says_so_and_leaves_them(workplace, exported):
+    before = {path: path.stat().st_mtime_ns for folder in exported.values() for path in folder.iterdir()}
+    again = run(workplace, "--variants", "micro,micro_qat", "--allow-no-gain")
+    assert again.returncode == 0 and again.stdout.count("finished before") == 2
+    assert {path: path.stat().st_mtime_ns for folder in exported.values() for path in folder.iterdir()} == before
+    other = run(workplace, "--variants", "micro", "--allow-no-gain")
+    assert other.returncode == 2 and "--overwrite" in other.stderr
 
 
 # Bad input, in this process
