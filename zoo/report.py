@@ -101,7 +101,7 @@ def _pooled(runs):
     folds = {}
     for run in runs:
         if run["int8_lost_clips"]:  # rows of the first release have none
-            folds.setdefault((run["model"], run["dataset"], run["seed"]), []).append(run)
+            folds.setdefault((run["dataset"], *_identity({**run, "test_fold": ""})), []).append(run)
     lines = [
         "",
         "What 8 bits cost, over all clips of several folds: clips that Keras alone gets right are lost, those that the",
@@ -111,7 +111,7 @@ def _pooled(runs):
         "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     heads = len(lines)
-    for (model, dataset, _), rows in folds.items():
+    for (dataset, model, *_), rows in folds.items():
         if len(rows) > 1:
             for name, told in (("int8", "int8 (LiteRT)"), ("micro", "micro/ pair (TFLM)")):
                 lines.append(f"| {model} | {dataset}, {_pooled_cells(rows, name, told)} |")
