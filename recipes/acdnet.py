@@ -14,6 +14,7 @@ from dataclasses import replace
 from recipes.recipe import Recipe
 from recipes.run import main
 from zoo.compress.channels import PruneChannels
+from zoo.compress.layerwise import SparsifyLayerwise
 from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
@@ -53,6 +54,7 @@ RECIPE = Recipe(
     variants={
         "base": (),
         "sparse": (Sparsify(share=0.95, plan=FINE_TUNE),),
+        "sparse_layerwise": (SparsifyLayerwise(share=0.95, plan=FINE_TUNE),),  # Mou and Milanova's hybrid
         # 415 of 2,074 filters stay. The paper takes one channel a step, which needs hours more.
         "pruned": ("sparse", PruneChannels(share=0.8, plan=WHILE_PRUNING, by="taylor", channels_per_step=32)),
         "micro": ("pruned", Retrain("from_scratch")),

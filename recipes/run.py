@@ -41,9 +41,11 @@ def main(recipe, argv=None):
 
 
 def _command(prog, argv):
-    """The command line that repeats the run anywhere: the data's folder is DIR to everyone else."""
-    words = ["DIR" if before == "--data-dir" else word for before, word in zip(["", *argv], argv)]
-    words = ["--data-dir=DIR" if word.startswith("--data-dir=") else word for word in words]
+    """The command line that repeats the run anywhere: data and teacher lie elsewhere for everyone else."""
+    words = list(argv)
+    for flag, told in (("--data-dir", "DIR"), ("--teacher", "PATH")):
+        words = [told if before == flag else word for before, word in zip(["", *words], words)]
+        words = [f"{flag}={told}" if word.startswith(f"{flag}=") else word for word in words]
     return f"{prog} {shlex.join(words)}"
 
 

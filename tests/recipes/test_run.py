@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from recipes import micro_acdnet
-from recipes.run import main
+from recipes.run import _command, main
 
 ROOT = Path(__file__).parents[2]
 LABELS = (
@@ -169,6 +169,12 @@ def test_the_recorded_command_has_dir_for_the_datas_folder_and_the_rest_as_it_wa
     assert metrics["command"] == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR {rest}"
     mel = json.loads((mel_exported / "metrics.json").read_text())["command"]
     assert mel == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir=DIR --front-end mel {rest}"
+
+
+def test_the_recorded_command_has_path_for_the_teacher():
+    for flag in (["--teacher", "/home/me/yamnet.tflite"], ["--teacher=/home/me/yamnet.tflite"]):
+        command = _command("python -m recipes.micro_acdnet", [*flag, "--fold", "1"])
+        assert "/home" not in command and "PATH --fold 1" in command
 
 
 def test_metrics_hold_a_row_for_each_file_that_runs(exported, metrics):
