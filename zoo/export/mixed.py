@@ -17,6 +17,7 @@ from zoo.export.interpreter import LiteRT, dequantise, quantise
 from zoo.export.seam import append, seam_range
 
 SEAM = "seam"
+NO_NOISE = 1e-20  # 200 dB, of scores that did not move: JSON has no infinity
 BATCH = 32  # crops whose tensors are all held at once: ACDNet's are 20 MB a crop
 
 
@@ -117,8 +118,8 @@ def mixed_body(body, columns, wide, ranges="percentile") -> bytes:
 def _row(tensor, exact, rounded, targets):
     signal, noisy = (np.log(np.maximum(scores, 1e-30, dtype=np.float64)) for scores in (exact, rounded))
     signal, noisy = (logs - logs.mean(axis=1, keepdims=True) for logs in (signal, noisy))
-    with np.errstate(divide="ignore"):  # no noise at all is infinitely good
-        snr_db = 10 * np.log10(np.sum(signal**2) / np.sum((noisy - signal) ** 2))
+    noise = np.sum((noisy - signal) ** 2) / (np.sum(signal**2) or 1)
+    snr_db = -10 * np.log10(max(noise, NO_NOISE))
     accuracy = np.mean(rounded.argmax(axis=1) == targets)
     return Row(tensor, float(snr_db), float(accuracy), float(np.mean(exact.argmax(axis=1) != rounded.argmax(axis=1))))
 
