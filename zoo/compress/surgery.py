@@ -19,6 +19,7 @@ from zoo.backend import keras, tf
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.measure.counts import nodes_of
 
 layers = keras.layers
 
@@ -200,9 +201,7 @@ class _Graph:
     def __init__(self, model):
         if not hasattr(model, "_nodes_by_depth"):
             raise ZooError(f"{model.name}: not a functional model; surgery needs its graph of layers")
-        self.nodes = [
-            node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]
-        ]
+        self.nodes = nodes_of(model)
         self.made = {}  # name of a layer that makes channels -> their units
         self.reshaped = {}  # name of a Reshape -> the axes of its output
         self._calls = Counter(node.layer.name for node in self.nodes)

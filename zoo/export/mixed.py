@@ -15,6 +15,7 @@ from zoo.errors import ZooError
 from zoo.export import tflite
 from zoo.export.interpreter import LiteRT, dequantise, quantise
 from zoo.export.seam import append, seam_range
+from zoo.measure.counts import nodes_of
 
 SEAM = "seam"
 NO_NOISE = 1e-20  # 200 dB, of scores that did not move: JSON has no infinity
@@ -134,7 +135,7 @@ def _round(x, low, high):
 def _run(body, values, changed):
     """What the body computes of tensors {id: value} behind those of `changed`: all of it where that is its input."""
     changed = dict(changed)
-    for node in tflite.nodes_of(body):
+    for node in nodes_of(body):
         if not node.is_input and not changed.keys().isdisjoint(node.flat_input_ids):
             known = {**values, **changed}
             args, kwargs = node.map_arguments({i: [known[i]] * len(node.flat_input_ids) for i in node.flat_input_ids})
@@ -145,18 +146,19 @@ def _run(body, values, changed):
 def _tensors(body):
     """{name: Keras's id} of the tensors of the body."""
     stored = tflite.stored_tensors(body)
-    ids = {node.layer.name: node.flat_output_ids[0] for node in tflite.nodes_of(body)}
+    ids = {node.layer.name: node.flat_output_ids[0] for node in nodes_of(body)}
     return {SEAM: ids[stored[0]], **{name: ids[name] for name in stored[1:]}}
 
 
 def _output(body, name):
-    (output,) = (node.outputs for node in tflite.nodes_of(body) if node.flat_output_ids[0] == _tensors(body)[name])
+    tensor = _tensors(body)[name]
+    (output,) = (node.outputs for node in nodes_of(body) if node.flat_output_ids[0] == tensor)
     return output
 
 
 def _cuts(body):
     """The tensors past which nothing else runs: there, and nowhere else, the body can be cut in two."""
-    cuts, nodes, tensors = [], tflite.nodes_of(body), _tensors(body)
+    cuts, nodes, tensors = [], nodes_of(body), _tensors(body)
     last_use = {i: place for place, node in enumerate(nodes) for i in node.flat_input_ids}
     made = {i: place for place, node in enumerate(nodes) for i in node.flat_output_ids}
     for name, tensor in tensors.items():
@@ -168,12 +170,12 @@ def _cuts(body):
 
 def _wide_segments(body, wide):
     """For each stretch between two cuts, whether a tensor that it makes, takes or holds is wide."""
-    cuts = _cuts(body)
-    unknown = set(wide) - set(_tensors(body))
+    cuts, tensors = _cuts(body), _tensors(body)
+    unknown = set(wide) - set(tensors)
     if unknown:
-        raise ZooError(f"{body.name}: no tensor {min(unknown)!r}; its tensors are {', '.join(_tensors(body))}")
+        raise ZooError(f"{body.name}: no tensor {min(unknown)!r}; its tensors are {', '.join(tensors)}")
     is_wide, passed = [False] * len(cuts), -1
-    for name in _tensors(body):
+    for name in tensors:
         passed += name in cuts
         if name in wide:
             is_wide[passed] = True

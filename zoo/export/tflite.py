@@ -1,15 +1,15 @@
 """A Keras model becomes a .tflite file: batch 1, builtin operators only, the same bytes for the same model."""
 
-import io as text
 import re
 import warnings
 from contextlib import redirect_stdout
+from io import StringIO
 
 from zoo.backend import keras, tf
 
 from zoo.errors import ZooError
 from zoo.export.stderr import captured_stderr
-from zoo.measure.counts import KERNELS
+from zoo.measure.counts import KERNELS, nodes_of
 
 layers = keras.layers
 
@@ -88,9 +88,9 @@ def stored_tensors(model):
     A norm is fused into the convolution before it, a ReLU into whatever it follows alone. What only moves or chooses
     values (MOVES) shares its input's range. The scores are left out: their range is fixed.
     """
-    names = []
-    for node in nodes_of(model):
-        behind = [other.layer for other in nodes_of(model) if set(node.flat_output_ids) & set(other.flat_input_ids)]
+    names, nodes = [], nodes_of(model)
+    for node in nodes:
+        behind = [other.layer for other in nodes if set(node.flat_output_ids) & set(other.flat_input_ids)]
         is_fused = len(behind) == 1 and not node.is_input and _is_fused(behind[0], node.layer)
         if behind and not is_fused and not isinstance(node.layer, MOVES):
             names.append(node.layer.name)
@@ -102,11 +102,6 @@ def _is_fused(layer, before):
         return type(before).__name__ in KERNELS
     is_relu = isinstance(layer, layers.Activation) and layer.activation is keras.activations.relu
     return isinstance(layer, layers.ReLU) or is_relu
-
-
-def nodes_of(model):
-    """The calls of a flat model's layers, as Keras keeps them, inputs first."""
-    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
 
 
 def _convert(model, supported_ops, calibration=None, io=tf.float32, optimise_for=None):
@@ -139,8 +134,9 @@ def _check_quantisable(model):
         kernels = [getattr(layer, kernel) for kernel in KERNELS.get(type(layer).__name__, ())]
         if any(not kernel.numpy().any() for kernel in kernels):
             raise ZooError(f"{model.name}: only zeros are left in {layer.name}, which has no range then; remove it")
-        if isinstance(layer, (layers.RNN, layers.Bidirectional)):
-            with redirect_stdout(text.StringIO()) as operators:
-                tf.lite.experimental.Analyzer.analyze(model_content=to_float(model))
-            if "WHILE(" in operators.getvalue():
-                raise ZooError(f"{model.name}: {layer.name} becomes a loop, which cannot be quantised; use unroll=True")
+    recurrent = [layer.name for layer in model.layers if isinstance(layer, (layers.RNN, layers.Bidirectional))]
+    if recurrent:
+        with redirect_stdout(StringIO()) as operators:
+            tf.lite.experimental.Analyzer.analyze(model_content=to_float(model))
+        if "WHILE(" in operators.getvalue():
+            raise ZooError(f"{model.name}: {recurrent[0]} becomes a loop, which cannot be quantised; use unroll=True")

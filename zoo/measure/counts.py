@@ -81,6 +81,11 @@ def graph_of(model):
     return rows, edges
 
 
+def nodes_of(model):
+    """The calls of a model's layers, as Keras keeps them and its own summary walks, inputs first."""
+    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+
+
 def _macs(node):
     layer = node.layer
     kind = type(layer).__name__
@@ -113,18 +118,17 @@ def _flatten(model):
     def add(model, sources=None):
         """Where in `nodes` each output of `model` is made. sources: where its inputs are; the outermost has none."""
         places = dict(zip(_ids(model.inputs), sources or ()))  # tensor -> position in nodes
-        for depth in sorted(model._nodes_by_depth, reverse=True):  # as Keras's own summary walks
-            for node in model._nodes_by_depth[depth]:
-                before = [places[tensor] for tensor in node.flat_input_ids]
-                if node.is_input and sources:
-                    continue
-                if hasattr(node.layer, "_nodes_by_depth"):
-                    made = add(node.layer, before)
-                else:
-                    edges.extend((place, len(nodes)) for place in dict.fromkeys(before))
-                    made = [len(nodes)] * len(node.flat_output_ids)
-                    nodes.append(node)
-                places.update(zip(node.flat_output_ids, made))
+        for node in nodes_of(model):
+            before = [places[tensor] for tensor in node.flat_input_ids]
+            if node.is_input and sources:
+                continue
+            if hasattr(node.layer, "_nodes_by_depth"):
+                made = add(node.layer, before)
+            else:
+                edges.extend((place, len(nodes)) for place in dict.fromkeys(before))
+                made = [len(nodes)] * len(node.flat_output_ids)
+                nodes.append(node)
+            places.update(zip(node.flat_output_ids, made))
         return [places[tensor] for tensor in _ids(model.outputs)]
 
     add(model)
