@@ -47,7 +47,6 @@ RECIPE = Recipe(
     },
     backbone=acdnet.build,
     seam=acdnet.SEAM,
-    hop_columns=5,  # 50 ms
     waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=TRAIN,
     quick_epochs=6,

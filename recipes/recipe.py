@@ -17,7 +17,6 @@ class Recipe:
     front_ends: dict[str, Raw | LogMel]  # what --front-end chooses from; the first is the default
     backbone: Callable  # (input_shape, num_classes, sample_rate_hz) -> Keras model
     seam: str  # the backbone's layer where sound has become columns over time
-    hop_columns: int  # that one call of the microcontroller's front end gives
     waveforms: Waveforms
     train: Plan
     quick_epochs: int  # of --quick

@@ -6,17 +6,15 @@ Whatever is unfinished lies in runs/, and the same command goes on from there.
 import json
 import shlex
 import sys
-from importlib import metadata
 from pathlib import Path
 
-import zoo
 from recipes.stages import Stages
 from zoo import assembly, datasets, evaluation, pipeline, teachers
 from zoo.atomic import full_disk_told, whole_folder
 from zoo.command_line import OneLineParser
 from zoo.errors import ZooError
-from zoo.export import card
-from zoo.export.folder import FORMS, Quantisation, write_models, write_sums
+from zoo.export import card, keras_files
+from zoo.export.folder import FORMS, Quantisation, versions, write_models, write_sums
 from zoo.export.seam import RANGES
 from zoo.measure import counts, files
 
@@ -116,9 +114,7 @@ def run(recipe, args):
         recipe, plan, front_end, train, len(labels), run_folder, args.seed, teacher, args.teacher or "base",
         args.allow_no_gain,
     )  # fmt: skip
-    calibration, calibration_targets = pipeline.unmixed_crops(
-        train, front_end.num_samples, CALIBRATION_CROPS, args.seed
-    )
+    calibration, targets = pipeline.unmixed_crops(train, front_end.num_samples, CALIBRATION_CROPS, args.seed)
     for variant, folder in folders.items():
         if folder.exists() and not args.overwrite:
             print(f"{folder}: finished before by this command; --overwrite makes it again")
@@ -143,15 +139,16 @@ def run(recipe, args):
             "paper": recipe.paper,
             "data_fingerprint": builder.builder_config.name,
             "skipped_files": list(builder.info.metadata["skipped"]),
-            "versions": _versions(),
+            "versions": versions(),
         }
         with whole_folder(folder, args.overwrite) as unfinished:
             # Export
+            model = assembly.join(front_end.build(), made.backbone)
+            keras_files.save(model, unfinished)
             written = write_models(
-                unfinished, front_end, made.backbone, recipe.seam, recipe.hop_columns, calibration,
-                calibration_targets, labels, quantisation,
-            )  # fmt: skip
-            column_stride_samples = written.column_stride_samples
+                unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labels, quantisation
+            )
+            column_stride_samples = metrics["column_stride_samples"] = written.column_stride_samples
             metrics["calibration_accuracy"] = written.calibration_accuracy
             metrics["sensitivity"] = [row._asdict() for row in written.sensitivity]
             metrics["wide_tensors"] = written.wide
@@ -160,13 +157,16 @@ def run(recipe, args):
                 unfinished, column_stride_samples, test, front_end.num_samples, recipe.waveforms.eval_crops, args.seed,
                 run_folder / "scores",
             )  # fmt: skip
-            if column_stride_samples:
-                metrics["column_stride_samples"] = column_stride_samples
-                metrics["tflm_bytes_unlike_litert_reference"] = files.differing_bytes(
-                    unfinished, column_stride_samples, calibration[:COMPARED_CROPS]
-                )
+            metrics["tflm_bytes_unlike_litert_reference"] = files.differing_bytes(
+                unfinished, column_stride_samples, calibration[:COMPARED_CROPS]
+            )
+            front, _ = assembly.cut(front_end.build_tflite_twin(), made.backbone, recipe.seam)
+            metrics["front_end_decisions"] = files.front_end_decisions(
+                unfinished, column_stride_samples, front, test, recipe.waveforms.eval_crops
+            )
+            metrics["stream"] = {**written.memory._asdict(), "total_bytes": written.memory.total_bytes}
+            metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
             # Report
-            model = assembly.join(front_end.build(), made.backbone)
             metrics["parameters"] = counts.trainable_parameters(model)
             metrics["macs"] = counts.macs(model)
             metrics["paper_flops"] = counts.paper_flops(model)
@@ -189,8 +189,3 @@ def _exported_by(folder, command):
 def _folder_name(recipe, variant, args):
     front_end = "" if args.front_end == next(iter(recipe.front_ends)) else f"_{args.front_end}"
     return f"{recipe.name}{front_end}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"
-
-
-def _versions():
-    packages = ("tensorflow", "tf-keras", "kapre", "ai-edge-litert", "tflite-micro")
-    return {"zoo": zoo.__version__, **{package: metadata.version(package) for package in packages}}

@@ -25,8 +25,11 @@ def exported(folder, fold, model="tiny", **int8):
         "files": {
             "model.h5": FILE,
             "model_int8.tflite": {**FILE, **int8},
+            "micro/frontend.tflite": {**FILE, "arena_bytes": 4_000},
             "micro/body.tflite": {**FILE, "arena_bytes": 5_000},
         },
+        "stream": {"total_bytes": 7_654},
+        "tflm_bytes_unlike_litert_reference": {"columns": 0, "scores": 2},
     }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "card.md").write_text(f"fold {fold}")
@@ -49,6 +52,7 @@ def test_a_run_is_a_row_with_its_steps_and_its_card_is_kept(tmp_path, results):
     page = page_of([exported(tmp_path / "a", 4)])
     (row,) = report.read_runs()
     assert row["steps"] == "train; PruneChannels(share=0.8)" and row["micro_arena_bytes"] == "5000"
+    assert (row["stream_bytes"], row["frontend_arena_bytes"], row["scores_unlike_litert"]) == ("7654", "4000", "2")
     assert (results / "tiny-esc10-fold4-7epochs" / "card.md").read_text() == "fold 4"
     assert "| [tiny](tiny-esc10-fold4-7epochs/card.md) | esc10, 4 | 80 | 7 | 75.00 (50.00 to 90.00) |" in page
 
@@ -72,7 +76,7 @@ def test_folds_are_pooled_clip_by_clip_with_mcnemars_test(tmp_path):
     # 6 lost and 2 gained of 160 clips: 75.00 - 72.50 points.
     p = binomtest(2, 8).pvalue
     assert f"| tiny | esc10, 4, 5 | 160 | 75.00 | int8 (LiteRT) | 72.50 | 2.50 | 8 | 6 | 2 | {p:.2f} |" in page
-    assert "| tiny | esc10, 4, 5 | 160 | 75.00 | micro/ pair (TFLM) | 75.00 | 0.00 | 0 | 0 | 0 | 1.00 |" in page
+    assert "| tiny | esc10, 4, 5 | 160 | 75.00 | micro/ stream (TFLM) | 75.00 | 0.00 | 0 | 0 | 0 | 1.00 |" in page
 
 
 def test_a_single_fold_is_not_pooled(tmp_path):

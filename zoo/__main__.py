@@ -1,6 +1,10 @@
 """`python -m zoo`: what the zoo holds."""
 
+import argparse
 import json
+import os
+import sys
+from pathlib import Path
 
 from zoo.command_line import OneLineParser
 from zoo.errors import ZooError
@@ -16,11 +20,16 @@ def main(argv=None):
     report = commands.add_parser("report", help="add runs to docs/results/, and remake its page", allow_abbrev=False)
     report.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder whose run to add")
     report.set_defaults(run=lambda args: _report(args.folders))
+    _add_bench(commands)
+    _add_strips(commands)
+    _add_export(commands)
     args = parser.parse_args(argv)
     try:
         args.run(args)
     except ZooError as error:
         parser.error(error)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(folders):
@@ -29,6 +38,186 @@ def _report(folders):
     report.add_runs(folders)
     report.write_page()
     print(f"{report.RESULTS / 'README.md'}: {len(report.read_runs())} runs")
+
+
+BENCH = """\
+What a model takes of a microcontroller: arena, flash, multiplies of each operator, the operators' list for TFLM, and
+which boards it fits. MODEL is any .tflite file, or an exported folder: that is told as a stream, ring and hop included.
+
+example:
+  python -m zoo bench --target tflm exported/micro_acdnet-esc10 --picture memory.png
+"""
+
+
+def _add_bench(commands):
+    bench = _add_command(commands, "bench", "what a model takes of a microcontroller", BENCH)
+    bench.add_argument("model", metavar="MODEL", type=Path, help=".tflite file or exported folder")
+    bench.add_argument("--target", required=True, choices=["tflm"], help="TensorFlow Lite for Microcontrollers")
+    bench.add_argument("--json", metavar="FILE", type=Path, help="write the report there too")
+    bench.add_argument("--picture", metavar="FILE.png", type=Path, help="draw memory over time")
+    bench.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    bench.set_defaults(run=_bench)
+
+
+def _bench(args):
+    from zoo.atomic import whole_file
+    from zoo.measure import bench
+
+    for path in filter(None, [args.json, args.picture]):
+        if path.is_dir() or path.exists() and not args.overwrite:
+            raise ZooError(f"{path} exists; pass --overwrite to replace a file, or another name")
+    if args.picture and args.picture.suffix != ".png":
+        raise ZooError(f"{args.picture}: pictures are PNG; end the name with .png")
+    report = bench.report(args.model)
+    print(bench.told(report))
+    try:
+        if args.json:
+            with whole_file(args.json) as unfinished:
+                unfinished.write_text(json.dumps(report, indent=2) + "\n")
+        if args.picture:
+            from zoo import plots  # matplotlib is not in the light install
+
+            with whole_file(args.picture) as unfinished:
+                plots.memory_over_time(report["files"], unfinished, f"{report['model']}: memory over time")
+    except OSError as error:
+        raise ZooError(f"{error.filename}: {error.strerror}") from error
+
+
+STRIPS = """\
+Rewrites a .tflite file so that its local operators run strip by strip where memory peaks: the same bytes out, less
+arena. Any file of one graph will do. Where nothing is won no file is written.
+
+example:
+  python -m zoo strips model.tflite --out model_strips.tflite --max-extra 0.01
+"""
+
+
+def _add_strips(commands):
+    strips = _add_command(commands, "strips", "a .tflite file with less arena and the same bytes out", STRIPS)
+    strips.add_argument("model", metavar="FILE", type=Path, help=".tflite file")
+    strips.add_argument("--out", metavar="FILE", type=Path, required=True, help="the rewritten file")
+    strips.add_argument("--max-extra", type=float, default=0.05, metavar="SHARE",
+                        help="of multiplies that may come on top (default %(default)s)")  # fmt: skip
+    strips.add_argument("--check", type=int, default=3, metavar="N",
+                        help="random inputs on which the bytes are compared (default %(default)s)")  # fmt: skip
+    strips.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    strips.set_defaults(run=_strips)
+
+
+def _strips(args):
+    from zoo.atomic import whole_file
+    from zoo.export import strips, verify
+
+    _refuse_existing(args.out, args.overwrite)
+    if args.check < 1 or args.max_extra < 0:
+        raise ZooError("--check takes 1 or more, --max-extra 0 or more")
+    model = _read(args.model)
+    try:
+        verify.open_file(model)
+    except verify.NotForTflm:
+        pass  # LiteRT can: the arena is reckoned
+    except ZooError as error:
+        raise ZooError(f"{args.model}: {error}") from error
+    stripped = strips.in_strips(model, args.max_extra)
+    if stripped.stretches:
+        strips.assert_same_bytes(model, stripped.model, args.check)
+        with whole_file(args.out) as unfinished:
+            unfinished.write_bytes(stripped.model)
+    print(f"{args.model}: {stripped.told()}")
+
+
+EXPORT = """\
+Makes the whole folder of a model: Keras files, .tflite files, micro/ for microcontrollers, a card with what they cost.
+
+MODEL is anyone's Keras audio classifier (.h5 or .keras, of Keras 2 or 3) that takes a waveform, or a log-mel
+spectrogram made by Kapre's layers or, told by --mel, by code of its own. Recordings set the ranges of int8, and every
+third of them judges what int8 changed. MODEL may also be a folder that was exported: C arrays that it lacks, because
+they are long, are added.
+
+examples:
+  python -m zoo export model.keras --out exported/mine --sample-rate-hz 16000 --labels labels.txt --clips recordings/
+  python -m zoo export spectrogram.h5 --mel n_fft=512,window_samples=400,hop_samples=160,floor=1e-6 ...
+  python -m zoo export exported/acdnet-esc10
+"""
+
+
+def _add_export(commands):
+    export = _add_command(commands, "export", "a Keras model, or C arrays on demand, as an exported folder", EXPORT)
+    export.add_argument("model", metavar="MODEL", type=Path, help=".h5, .keras or exported folder")
+    export.add_argument("--out", metavar="FOLDER", type=Path, help="where the folder goes")
+    export.add_argument("--sample-rate-hz", type=int, metavar="HZ", help="of the waveforms that the model hears")
+    export.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, in the order of the scores")
+    export.add_argument("--clips", type=Path, metavar="DIR", help="recordings, of any format and rate")
+    export.add_argument("--seam", metavar="LAYER", help="where sound has become columns over time; else it is found")
+    export.add_argument("--mel", metavar="KEY=VALUE,..", help="how the spectrograms were made that the model takes")
+    export.add_argument("--overwrite", action="store_true", help="replace a folder that is there")
+    export.set_defaults(run=_export)
+
+
+def _export(args):
+    needed = {
+        "--out": args.out,
+        "--sample-rate-hz": args.sample_rate_hz,
+        "--labels": args.labels,
+        "--clips": args.clips,
+    }
+    if args.model.is_dir():
+        if any(needed.values()):
+            raise ZooError(f"{args.model} is an exported folder: it takes no other flags")
+        from zoo.export.folder import add_arrays
+
+        added = add_arrays(args.model)
+        print(f"{args.model}: {', '.join(added) if added else 'no array was missing'}")
+        return
+    missing = [flag for flag, value in needed.items() if not value]
+    if missing:
+        raise ZooError(f"a Keras model needs {', '.join(missing)}; see python -m zoo export --help")
+    _refuse_existing(args.out, args.overwrite)
+    labels = _read(args.labels).decode("utf-8", errors="replace").splitlines()
+    mel = args.mel and dict(_setting(setting) for setting in args.mel.split(","))
+
+    from zoo.export import foreign
+
+    command = f"python -m zoo export {args.model.name} --out {args.out.name} --sample-rate-hz {args.sample_rate_hz} ..."
+    metrics = foreign.export_keras(
+        args.model, args.out, args.sample_rate_hz, labels, args.clips, args.seam, mel, command, args.overwrite
+    )
+    print((args.out / "card.md").read_text(encoding="utf-8"))
+    print(f"{args.out}: {len(metrics['files'])} files compared; see card.md")
+
+
+def _setting(text):
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ZooError(f"--mel: {text!r} is no setting; write KEY=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def _refuse_existing(path, overwrite):
+    if path.exists() and not overwrite:
+        raise ZooError(f"{path} exists; pass --overwrite to replace it, or another name")
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ZooError(f"{path}: {error.strerror}") from error
+
+
+def _add_command(commands, name, short, description):
+    return commands.add_parser(
+        name,
+        help=short,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def _list(as_json):

@@ -18,11 +18,12 @@ class Raw:
 
     sample_rate_hz: int
     num_samples: int
+    shape: tuple = (-1, 1, 1)  # as the backbone takes it: other people's take (samples,) or (samples, 1)
 
     def build(self):
-        """Keras model (samples,) -> (samples, 1, 1)."""
+        """Keras model (samples,) -> (samples, 1, 1), or what `shape` says."""
         waveform = keras.Input((self.num_samples,), name="waveform")
-        return keras.Model(waveform, keras.layers.Reshape((-1, 1, 1), name="samples")(waveform), name="raw")
+        return keras.Model(waveform, keras.layers.Reshape(self.shape, name="samples")(waveform), name="raw")
 
     def build_tflite_twin(self):
         """The same model: it converts as it is."""

@@ -41,6 +41,7 @@ STYLE = {
     "legend.frameon": False,
 }
 LONGEST_LABEL = 32
+PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2}  # under a text that may lie over bars
 ROUND_STEPS = (1, 2, 5, 10)
 POINT_WIDTH = 7.0
 
@@ -318,6 +319,48 @@ def pruning_sensitivity(rows, path, title):
     return _write(figure, path)
 
 
+@rc_context(STYLE)
+def memory_over_time(files, path, title):
+    """What the arena's head holds while each operator runs, its tensors stacked; those of the peak in orange, by name.
+    The dashed line is the head as measured: what lies over the stack is scratch, and gaps between tensors.
+
+    files: those of a `zoo.measure.bench.report`; files without operators are left out.
+    """
+    files = [file for file in files if file["operators"]]
+    longest = max(len(file["operators"]) for file in files)
+    figure = _figure(title, min(5 + 0.28 * longest, 24), 4.4 * len(files))
+    for axes, file in zip(figure.subplots(len(files), squeeze=False)[:, 0], files):
+        operators, head_bytes = file["operators"], file["arena"]["head_bytes"]
+        peak = operators[file["peak_operator"]]
+        holders = [held["tensor"] for held in peak["held"]]
+        seen = list(
+            dict.fromkeys(held["tensor"] for row in operators for held in row["held"])
+        )  # the oldest at the bottom
+        for place, row in enumerate(operators):
+            bottom = 0
+            for held in sorted(row["held"], key=lambda held: seen.index(held["tensor"])):
+                colour = ORANGE if held["tensor"] in holders else SKY
+                alpha = 1 if place == file["peak_operator"] else 0.55
+                style = {"color": colour, "alpha": alpha, "edgecolor": "white", "linewidth": 0.6}
+                axes.bar(place, held["bytes"], 0.94, bottom, **style)
+                bottom += held["bytes"]
+        axes.axhline(head_bytes, color=INK, linewidth=1, dashes=(5, 3))
+        axes.set_xlim(-0.6, len(operators) - 0.4)
+        axes.set_ylim(0, 1.12 * max(head_bytes, peak["held_bytes"]))
+        axes.text(len(operators) - 0.45, head_bytes, f"head {head_bytes:,} B", ha="right", va="bottom", fontsize=8)
+        names = "\n".join(f"{_layer_name(held['tensor'])}  {held['bytes']:,} B" for held in peak["held"][:6])
+        axes.set_title(
+            f"{file['file']}: {peak['held_bytes']:,} B at the peak, {peak['operator']}", loc="left", fontsize=9
+        )
+        axes.text(
+            0.995, 0.86, names, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=ORANGE, bbox=PAPER
+        )
+        axes.set_xticks(range(len(operators)), [row["operator"] for row in operators], rotation=90, fontsize=7)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda size_bytes, _: _size(size_bytes)))
+        axes.grid(axis="y")
+    return _write(figure, path)
+
+
 # The layer graph is drawn in inches. Layers stand one under the other, whatever the branches: an edge to the next
 # layer is an arrow down, any other runs in a lane on the left.
 ROW, BOX_WIDTH, BOX_HEIGHT, LANE = 0.36, 3.9, 0.26, 0.12
@@ -538,6 +581,12 @@ def _write(figure, path):
 
 def _class_names(labels):
     return [_short(label.replace("_", " ")) for label in labels]
+
+
+def _layer_name(tensor):
+    """The first of the names that a fused operator has, its end: there the layer stands."""
+    name = tensor.split(";")[0]
+    return name if len(name) <= LONGEST_LABEL else "…" + name[1 - LONGEST_LABEL :]
 
 
 def _short(name):

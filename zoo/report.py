@@ -21,7 +21,7 @@ FIGURES = ("accuracy", "low", "high", "changed_clips", "lost_clips", "gained_cli
 COLUMNS = (
     "model", "dataset", "test_fold", "test_clips", "epochs", "seed", "front_end", "steps", "parameters", "macs",
     *(f"{name}_{figure}" for name in FILES.values() for figure in FIGURES), "frontend_arena_bytes",
-    "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
+    "stream_bytes", "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
 )  # fmt: skip
 
 
@@ -66,10 +66,11 @@ def write_page():
         "",
         "Made from `runs.csv` by `python -m zoo report`, never by hand. Accuracy in %, with its 95 % interval",
         "(percentile bootstrap over source recordings); the test fold is scored once, after the last epoch. In",
-        "brackets: clips whose decision differs from that of Keras in float. Arenas in bytes, TFLM on a 64-bit host.",
+        "brackets: clips whose decision differs from that of Keras in float. RAM in bytes, TFLM on a 64-bit host: of",
+        "the stream all that it holds (of runs before 0.3.0 the two arenas alone), of the one call its arena.",
         "",
-        "| model | data set, fold | clips | epochs | Keras | int8 (LiteRT) | micro/ pair (TFLM) | one int8 call (TFLM) "
-        "| arena, pair | arena, one call |",
+        "| model | data set, fold | clips | epochs | Keras | int8 (LiteRT) | micro/ stream (TFLM) "
+        "| one int8 call (TFLM) | RAM, stream | RAM, one call |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for run in runs:
@@ -81,7 +82,7 @@ def write_page():
             run["epochs"],
             f"{_percent(run['keras_accuracy'])} ({_percent(run['keras_low'])} to {_percent(run['keras_high'])})",
             *(_changed(run, name) for name in ("int8", "micro", "micro_one_call")),
-            " + ".join(map(_count, filter(None, arenas))),
+            _count(run["stream_bytes"]) or " + ".join(map(_count, filter(None, arenas))),
             _count(run["micro_one_call_arena_bytes"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -113,7 +114,7 @@ def _pooled(runs):
     heads = len(lines)
     for (dataset, model, *_), rows in folds.items():
         if len(rows) > 1:
-            for name, told in (("int8", "int8 (LiteRT)"), ("micro", "micro/ pair (TFLM)")):
+            for name, told in (("int8", "int8 (LiteRT)"), ("micro", "micro/ stream (TFLM)")):
                 lines.append(f"| {model} | {dataset}, {_pooled_cells(rows, name, told)} |")
     return lines if len(lines) > heads else []
 
@@ -156,9 +157,10 @@ def _row(metrics):
         for figure, value in metrics["files"].get(path, {}).items():
             if figure in FIGURES:
                 row[f"{name}_{figure}"] = "" if value is None else value
-    row["frontend_arena_bytes"] = metrics["files"].get("micro/frontend.tflite", {}).get("arena_bytes", "")
-    unlike = metrics.get("tflm_bytes_unlike_litert_reference", {})
-    row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike.get("columns", ""), unlike.get("scores", "")
+    (front_end,) = (figures for path, figures in metrics["files"].items() if path.startswith("micro/frontend"))
+    row["frontend_arena_bytes"], row["stream_bytes"] = front_end["arena_bytes"], metrics["stream"]["total_bytes"]
+    unlike = metrics["tflm_bytes_unlike_litert_reference"]
+    row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike["columns"], unlike["scores"]
     row["steps"] = "; ".join(step["step"] for step in metrics["steps"])
     row["test_classes"] = ", ".join(metrics["test_classes"])
     return row

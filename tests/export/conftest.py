@@ -9,8 +9,7 @@ import pytest
 
 from zoo.export import seam, tflite
 
-SAMPLES, COLUMNS, HOP_COLUMNS = 2013, 10, 3  # 200 samples to a column and 13 more; 10 columns are no whole hops
-HOP_SAMPLES = 613
+SAMPLES, COLUMNS = 2013, 10  # 200 samples to a column and 13 more
 
 
 def build_net():
@@ -97,7 +96,7 @@ def files(net, calibration):
     """Every file of the net, by name."""
     columns = seam.columns_of(net.front, calibration)
     body = seam.int8_body(net.body, columns)
-    frontend = seam.micro_frontend(net.front, body, HOP_COLUMNS, calibration)
+    frontend = seam.micro_frontend(net.front, body, calibration)
     return {
         "float": tflite.to_float(net.whole),
         "front_float": tflite.to_float(net.front),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import ZooError
-from zoo.export.keras_files import Keras3, save_h5, save_keras3
+from zoo.export.keras_files import Keras3, load, save_h5, save_keras3
 
 RELOAD = """
 import sys, kapre, numpy as np, tensorflow as tf
@@ -63,3 +63,59 @@ def test_keras_3_process_scores_any_number_of_batches(folder):
     model, waveforms = Keras3(folder / "model.keras"), np.load(folder / "waveforms.npy")
     twice = np.concatenate([model.run(waveforms[:1]), model.run(waveforms[1:])])
     np.testing.assert_allclose(twice, np.load(folder / "scores.npy"), atol=1e-5)  # as above
+
+
+FOREIGN = """
+import sys, keras, numpy as np
+from keras import layers
+keras.utils.set_random_seed(0)
+inputs = x = keras.Input((400, 1))
+x = layers.MaxPooling1D(4)(layers.ReLU()(layers.BatchNormalization()(layers.Conv1D(6, 16, strides=4)(x))))
+branch = keras.Sequential([keras.Input(x.shape[1:]), layers.SeparableConv1D(6, 3, padding="same", activation="relu")])
+x = layers.Add()([x, branch(x)])
+x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x), name="theirs")
+for layer in model.layers:
+    layer.set_weights([np.abs(weight) + 0.1 for weight in layer.get_weights()])
+x = np.random.default_rng(0).normal(0, 1, (4, 400, 1)).astype("float32")
+np.savez(sys.argv[1] + "/scores.npz", x=x, scores=model.predict(x, verbose=0))
+model.save(sys.argv[1] + "/theirs.keras")
+model.save(sys.argv[1] + "/theirs.h5")
+bad = keras.Sequential([keras.Input((8,)), layers.Lambda(lambda x: x + 1, name="odd")])
+bad.save(sys.argv[1] + "/odd.keras")
+"""
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    """Files that Keras 3 wrote of a model with branches and a model inside, and what it gives for four inputs."""
+    folder = tmp_path_factory.mktemp("theirs")
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    subprocess.run([sys.executable, "-c", FOREIGN, folder], env=environment, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["theirs.keras", "theirs.h5"])
+def test_a_model_that_keras_3_wrote_is_rebuilt_and_flat(theirs, name):
+    model, expected = load(theirs / name), np.load(theirs / "scores.npz")
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    # Float32 sums of two Keras versions; scores are at most 1.
+    np.testing.assert_allclose(model.predict(expected["x"], verbose=0), expected["scores"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
+def test_a_model_with_kapres_layers_loads_from_either(folder, name):
+    scores = load(folder / name).predict(np.load(folder / "waveforms.npy"), verbose=0)
+    np.testing.assert_allclose(scores, np.load(folder / "scores.npy"), atol=1e-5)  # as above
+
+
+def test_what_cannot_be_loaded_is_told_in_one_line_with_its_layer(theirs, tmp_path):
+    (tmp_path / "text.h5").write_text("no model")
+    for path, reason in (
+        (theirs / "odd.keras", "odd"),
+        (tmp_path / "text.h5", "no Keras model"),
+        (tmp_path / "none.h5", "not there"),
+    ):
+        with pytest.raises(ZooError, match=reason) as error:
+            load(path)
+        assert "\n" not in str(error.value) and path.name in str(error.value)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import ZooError
-from zoo.export import mixed, seam
+from zoo.export import mixed, seam, stream
 from zoo.export.interpreter import TFLM, LiteRT
 
 layers = keras.layers
@@ -95,10 +95,10 @@ def test_mixed_files_score_as_keras_in_both_forms(net, calibration, wide):
 
 def test_a_wide_seam_joins_a_frontend_that_gives_16_bits(net, calibration):
     body = mixed.mixed_body(net.body, seam.columns_of(net.front, calibration), ("seam",))
-    frontend = seam.micro_frontend(net.front, body, 3, calibration)
-    pair = seam.MicroPair(TFLM(frontend), TFLM(body), 200)
-    assert pair.columns(calibration).dtype == np.int16
-    np.testing.assert_allclose(pair.run(calibration), net.whole.predict(calibration, verbose=0), atol=0.05)  # as above
+    frontend = seam.micro_frontend(net.front, body, calibration)
+    heard = stream.Stream(TFLM(frontend), TFLM(body), 200)
+    assert heard.windows_of(calibration).dtype == np.int16
+    np.testing.assert_allclose(heard.run(calibration), net.whole.predict(calibration, verbose=0), atol=0.05)  # as above
 
 
 def test_tensors_inside_a_branch_widen_all_between_its_ends():

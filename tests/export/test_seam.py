@@ -7,14 +7,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
-from zoo.export import flatbuffer, seam
-from zoo.export.interpreter import TFLM, LiteRT, quantise
+from zoo.export import seam, stream
+from zoo.export.interpreter import TFLM, LiteRT
 
 STRIDE_SAMPLES = 200
 
 
-def pair_of(files, runner):
-    return seam.MicroPair(runner(files["frontend"]), runner(files["body"]), STRIDE_SAMPLES)
+def stream_of(files, runner):
+    return stream.Stream(runner(files["frontend"]), runner(files["body"]), STRIDE_SAMPLES)
 
 
 def reference(model):
@@ -37,8 +37,8 @@ def test_geometry_is_the_one_counted_by_hand_and_by_keras(net):
     assert (stride_samples, field_samples) == (200, 213)  # 2 * 2 * 50; 9 + 4 * 2 + 49 * 4
     for columns in (1, 5):
         enough = stride_samples * (columns - 1) + field_samples
-        assert seam.hop_model(net.front, enough).output_shape[1] == columns
-    assert seam.hop_model(net.front, enough - 1).output_shape[1] == columns - 1
+        assert seam.on_samples(net.front, enough).output_shape[1] == columns
+    assert seam.on_samples(net.front, enough - 1).output_shape[1] == columns - 1
 
 
 def test_geometry_refuses_padding_and_unknown_layers():
@@ -50,66 +50,48 @@ def test_geometry_refuses_padding_and_unknown_layers():
         seam.column_geometry(keras.Model(inputs, keras.layers.UpSampling2D(name="grown")(inputs)))
 
 
-def test_hop_model_computes_the_columns_of_the_whole_and_leaves_the_front_alone(net, sounds):
+def test_front_on_fewer_samples_computes_the_columns_of_the_whole_and_leaves_the_front_alone(net, sounds):
     output = net.front.layers[-1].output  # would be ambiguous had the layers been called again
-    hop_columns = seam.hop_model(net.front, 613).predict(sounds[:, 400:1013], verbose=0)
+    columns = seam.on_samples(net.front, 613).predict(sounds[:, 400:1013], verbose=0)
     # The same float32 products; only their order may differ with the length.
-    np.testing.assert_allclose(hop_columns, net.front.predict(sounds, verbose=0)[:, 2:5], atol=1e-5)
+    np.testing.assert_allclose(columns, net.front.predict(sounds, verbose=0)[:, 2:5], atol=1e-5)
     assert net.front.layers[-1].output is output
 
 
-def test_hop_by_hop_columns_equal_those_of_the_whole_window(net, files, sounds):
-    body = reference(files["body"])
-    whole = flatbuffer.append_quantize(files["front_int16x8"], body.input.scale, body.input.zero_point)
-    columns = reference(whole).run_raw(quantise(sounds, 1 / 32768, 0, np.int16))
-    assert len(np.unique(columns)) > 100  # they say something
-    np.testing.assert_array_equal(pair_of(files, reference).columns(sounds), columns)
-
-
-def test_pair_gives_the_same_bytes_in_tflm_and_in_reference_kernels(files, sounds, run_in_tensorflow):
-    device, host = pair_of(files, TFLM), pair_of(files, reference)
-    columns = device.columns(sounds)
-    np.testing.assert_array_equal(columns, host.columns(sounds))
-    np.testing.assert_array_equal(device.body.run_raw(columns), run_in_tensorflow(files["body"], columns))
-    # LiteRT rounds the dense layer otherwise (conftest): a step of its output, through softmax.
-    np.testing.assert_allclose(device.run(sounds), host.run(sounds), atol=0.02)
-    assert (device.kernels, host.kernels) == ("tflm", "litert-reference")
-
-
-def test_frontend_takes_pcm_as_it_is_and_gives_columns_as_the_body_takes_them(net, files, calibration):
+def test_frontend_takes_pcm_as_it_is_and_gives_a_column_as_the_body_takes_them(net, files, calibration):
     frontend, body = reference(files["frontend"]), reference(files["body"])
-    assert frontend.input == ((613,), np.int16, 1 / 32768, 0)
+    assert frontend.input == ((213,), np.int16, 1 / 32768, 0)
     assert frontend.output[1:] == body.input[1:]
     for gain in (0.01, 2.0):  # a quiet calibration set, and one that clips at both ends
         waveforms = np.clip(calibration * gain, -1, 1)
-        assert reference(seam.micro_frontend(net.front, files["body"], 3, waveforms)).input[2:] == (1 / 32768, 0)
+        assert reference(seam.micro_frontend(net.front, files["body"], waveforms)).input[2:] == (1 / 32768, 0)
 
 
 def test_a_clip_that_peaks_beyond_the_range_saturates_and_does_not_wrap(files, sounds):
     for runner in (reference, TFLM):
-        pair = pair_of(files, runner)
+        heard = stream_of(files, runner)
         clipped = np.clip(8 * sounds, -1, 32767 / 32768)
-        np.testing.assert_array_equal(pair.columns(8 * sounds), pair.columns(clipped))
+        np.testing.assert_array_equal(heard.windows_of(8 * sounds), heard.windows_of(clipped))
 
 
 def test_columns_beyond_the_seams_range_saturate(net, files, calibration):
     exact = net.front.predict(calibration, verbose=0)
-    columns, step = pair_of(files, reference).columns(calibration), reference(files["body"]).input.scale
+    columns, step = stream_of(files, reference).windows_of(calibration), reference(files["body"]).input.scale
     beyond = exact > 257 * step
     assert beyond.any() and (columns[beyond] == 127).all()
     # One step for int8's rounding, one for the front's int8 weights.
     assert np.abs(columns - np.clip(exact / step - 128, -128, 127)).max() <= 2
 
 
-def test_body_of_the_pair_is_the_body_of_the_one_file(files):
+def test_body_of_the_stream_is_the_body_of_the_one_file(files):
     body, whole = constants(files["body"]), constants(files["seam_int8"])
     assert sum(body.values()) > 4 and body <= whole
 
 
-def test_int8_files_and_pair_score_as_keras(net, files, calibration):
+def test_int8_files_and_stream_score_as_keras(net, files, calibration):
     exact = net.whole.predict(calibration, verbose=0)
     # int8 steps through four layers; scores run from 0 to 1, and a wrong scale anywhere moves them by far more.
-    for runner in (LiteRT(files["seam_int8"]), reference(files["seam_int8"]), pair_of(files, reference)):
+    for runner in (LiteRT(files["seam_int8"]), reference(files["seam_int8"]), stream_of(files, reference)):
         np.testing.assert_allclose(runner.run(calibration), exact, atol=0.05)
 
 
@@ -162,28 +144,3 @@ def test_body_alone_serves_a_model_with_a_mel_front():
     model = TFLM(seam.int8_body(body, columns))
     # Levels of 30 through int8 steps of a quarter, and softmax.
     np.testing.assert_allclose(model.run(columns), body.predict(columns, verbose=0), atol=0.05)
-
-
-def test_last_hop_ends_where_the_columns_end():
-    np.testing.assert_array_equal(seam.hop_starts(hop_columns=3, columns=10), [0, 3, 6, 7])
-    np.testing.assert_array_equal(seam.hop_starts(hop_columns=5, columns=10), [0, 5])
-    np.testing.assert_array_equal(seam.hop_starts(hop_columns=10, columns=10), [0])
-
-
-def test_a_waveform_that_makes_other_columns_than_the_body_takes_is_refused(files):
-    pair = pair_of(files, reference)
-    assert pair.run(np.zeros((1, 2013 + 199), np.float32)).shape == (1, 10)
-    for samples in (2012, 2213):
-        with pytest.raises(ZooError, match=f"10 columns take waveforms of 2013 samples; got {samples}"):
-            pair.run(np.zeros((1, samples), np.float32))
-
-
-def test_pair_whose_ends_do_not_meet_is_refused(files):
-    with pytest.raises(ZooError, match="the frontend gives columns as"):
-        seam.MicroPair(reference(files["front_int16x8"]), reference(files["body"]), STRIDE_SAMPLES)
-
-
-def test_arena_of_the_pair_is_smaller_than_that_of_the_whole(files):
-    pair = pair_of(files, TFLM)
-    assert pair.arena_bytes == pair.frontend.arena_bytes + pair.body.arena_bytes
-    assert pair.arena_bytes < TFLM(files["whole_int8"]).arena_bytes

@@ -38,9 +38,9 @@ def draw_pictures(folder, model, seam_layer, metrics, history, confusion):
     plots.training_curves(history, folder / "training.png", title)
     plots.confusion_matrix(confusion, labels, folder / "confusion.png", title)
     plots.per_class_scores(evaluation.per_class(confusion), labels, folder / "per_class.png", title)
-    measured = {}  # the pair in micro/ is one point: its rows follow each other and share their figures
+    measured = {}  # the stream in micro/ is one point: its rows follow each other and share their figures
     for path, row in metrics["files"].items():
-        name = "micro/ pair" if path in ("micro/frontend.tflite", "micro/body.tflite") else path
+        name = "micro/ stream" if path.startswith(("micro/frontend", "micro/body")) else path
         size_bytes = row["bytes"] + (measured[name][1] if name in measured else 0)
         interval = [math.nan if end is None else end for end in (row["low"], row["high"])]
         measured[name] = (name, size_bytes, row["accuracy"], interval)
@@ -91,7 +91,8 @@ def write_card(folder, metrics, source):
         "over source recordings. Changed clips are decisions that differ from those of `model.h5`. Classes in the "
         f"fold: {', '.join(metrics['test_classes'])}.",
         table(metrics),
-        *_micro_note(metrics),
+        *micro_note(metrics),
+        _kernels_note(metrics),
         f"Trainable parameters {metrics['parameters']:,}; multiplies for one input {metrics['macs']:,} (as the ACDNet "
         f"paper counts, with ReLU outputs, pooled inputs, dense biases and softmax: {metrics['paper_flops']:,}). "
         "Arenas were measured in TFLM on a 64-bit host.",
@@ -114,16 +115,41 @@ def write_card(folder, metrics, source):
     (Path(folder) / "card.md").write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
-def _micro_note(metrics):
-    if "tflm_bytes_unlike_litert_reference" not in metrics:
-        return []
-    unlike = metrics["tflm_bytes_unlike_litert_reference"]
-    return [
-        "The frontend and the body of micro/ run as a pair, hop by hop, and share one row's figures. On "
-        f"{unlike['crops']} crops {unlike['columns']} bytes of columns and {unlike['scores']} of scores differ between "
-        "TFLM and LiteRT's reference kernels. `micro/model.tflite` is the same network as one int8 call with an 8-bit "
-        "waveform, for comparison: use the pair."
-    ]
+def micro_note(metrics):
+    """Paragraphs: what the stream of micro/ takes, and what strips won."""
+    paragraphs, stream = [], metrics["stream"]
+    if stream:
+        ring_bytes = sum(stream[name] for name in ("ring_bytes", "hop_bytes"))
+        tail_bytes = sum(stream[name] for name in ("frontend_tail_bytes", "body_tail_bytes"))
+        paragraphs.append(
+            "The front end and the body of micro/ run as a stream, a column at a time, and share one row's figures: "
+            f"{stream['total_bytes']:,} bytes of RAM in all ({stream['head_bytes']:,} that both use in turn, "
+            f"{tail_bytes:,} that they keep, {ring_bytes:,} of ring and samples)."
+        )
+    if "micro/model.tflite" in metrics["files"]:
+        paragraphs.append(
+            "`micro/model.tflite` is the same network as one int8 call with an 8-bit waveform"
+            + (", for comparison: use the stream." if stream else ".")
+        )
+    won = (
+        f"{name} {strips['arena_bytes_before']:,} to {strips['arena_bytes']:,} bytes of arena, multiplies "
+        f"{strips['macs'] / strips['macs_before'] - 1:+.2%}"
+        for name, strips in metrics["strips"].items()
+        if strips["stretches"]
+    )
+    told = "; ".join(won)
+    if told:
+        paragraphs.append(f"Computed strip by strip where memory peaks, without a byte of difference: {told}.")
+    return paragraphs
+
+
+def _kernels_note(metrics):
+    unlike, front = metrics["tflm_bytes_unlike_litert_reference"], metrics["front_end_decisions"]
+    return (
+        f"On {unlike['crops']} crops {unlike['columns']} bytes of columns and {unlike['scores']} of scores differ "
+        "between TFLM and LiteRT's reference kernels. With the int8 body fixed, the stream's front end changes "
+        f"{front['changed']} of {front['crops']} crop decisions of the fold against the float front end."
+    )
 
 
 def _pruning_note(metrics):

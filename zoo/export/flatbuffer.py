@@ -1,6 +1,6 @@
 """Rewriting .tflite files, through the object API of TFLite's schema. Needs LiteRT, no TensorFlow.
 
-Every model here has one subgraph with one input and one output, as all models of the zoo have.
+Files that are joined have one input and one output, as all models of the zoo have.
 """
 
 import re
@@ -11,8 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
-
-DTYPES = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
+from zoo.export.graph import DTYPES, load
 
 
 def concatenate(first: bytes, second: bytes) -> bytes:
@@ -24,7 +23,7 @@ def concatenate(first: bytes, second: bytes) -> bytes:
     given, taken = _describe(_output(head)), _describe(_input(tail))
     if given != taken:
         raise ZooError(f"cannot concatenate: the first file gives {given}, the second takes {taken}")
-    return _dump(_join(head, tail))
+    return dump(_join(head, tail))
 
 
 def append_quantize(model: bytes, scale: float, zero_point: int, dtype=np.int8) -> bytes:
@@ -32,13 +31,13 @@ def append_quantize(model: bytes, scale: float, zero_point: int, dtype=np.int8) 
     head = _load(model)
     quantisation = schema.QuantizationParametersT()
     quantisation.scale, quantisation.zeroPoint = np.float32([scale]), np.int64([zero_point])
-    return _dump(_join(head, _cast_op(_output(head), "QUANTIZE", dtype, quantisation)))
+    return dump(_join(head, _cast_op(_output(head), "QUANTIZE", dtype, quantisation)))
 
 
 def append_dequantize(model: bytes) -> bytes:
     """The file with a DEQUANTIZE after its output, which then is float32."""
     head = _load(model)
-    return _dump(_join(head, _cast_op(_output(head), "DEQUANTIZE", np.float32)))
+    return dump(_join(head, _cast_op(_output(head), "DEQUANTIZE", np.float32)))
 
 
 def without_classifier(model: bytes) -> bytes:
@@ -48,10 +47,8 @@ def without_classifier(model: bytes) -> bytes:
 
     Raises: ZooError if no dense layer is there.
     """
-    root = schema.ModelT.InitFromPackedBuf(model)
-    graph, root.metadata, root.signatureDefs = root.subgraphs[0], root.metadata or [], None
-    for code in root.operatorCodes:
-        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)  # older files fill the one, newer both
+    root = load(model)
+    graph, root.signatureDefs = root.subgraphs[0], None
     maker = {made: operator for operator in graph.operators for made in operator.outputs}
     last = maker.get(graph.outputs[0])
     while last and root.operatorCodes[last.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
@@ -64,7 +61,7 @@ def without_classifier(model: bytes) -> bytes:
         if needed & set(operator.outputs):
             needed.update(operator.inputs)
     graph.operators = [operator for operator in graph.operators if needed & set(operator.outputs)]
-    return _dump(root)
+    return dump(root)
 
 
 def _input(model):
@@ -134,14 +131,13 @@ def _join(head, tail):
 
 
 def _load(model):
-    root = schema.ModelT.InitFromPackedBuf(model)
-    if len(root.subgraphs) != 1 or len(root.subgraphs[0].inputs) != 1 or len(root.subgraphs[0].outputs) != 1:
-        raise ZooError("only a .tflite file of one subgraph with one input and one output can be rewritten")
-    root.metadata = root.metadata or []
+    root = load(model)
+    if len(root.subgraphs[0].inputs) != 1 or len(root.subgraphs[0].outputs) != 1:
+        raise ZooError("only a .tflite file with one input and one output can be joined to another")
     return root
 
 
-def _dump(model):
+def dump(model):
     """Bytes, without what nothing uses: TFLM gives memory even to a tensor that no operator touches.
 
     Of the metadata, what the whole file needs stays: the highest min_runtime_version.
@@ -168,7 +164,12 @@ def _dump(model):
     model.operatorCodes = opcodes
 
     for signature in model.signatureDefs or []:
-        signature.inputs[0].tensorIndex, signature.outputs[0].tensorIndex = graph.inputs[0], graph.outputs[0]
+        for ends, numbers in ((signature.inputs, graph.inputs), (signature.outputs, graph.outputs)):
+            if len(ends) == 1:  # which may have become another tensor
+                ends[0].tensorIndex = numbers[0]
+            else:
+                for end in ends:
+                    end.tensorIndex = tensor_number(end.tensorIndex)
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

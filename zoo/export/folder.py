@@ -2,13 +2,25 @@
 
 import hashlib
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from zoo import assembly
-from zoo.errors import ZooError
-from zoo.export import keras_files, micro, mixed, seam, tflite
+import numpy as np
 
+import zoo
+from zoo import assembly, audio
+from zoo.datasets import synth10
+from zoo.errors import ZooError
+from zoo.export import micro, mixed, seam, strips, tflite
+from zoo.export.interpreter import LiteRT
+from zoo.export.log_mel_c import write_log_mel
+from zoo.export.stream import open_stream
+from zoo.frontends import LogMel, Raw
+from zoo.measure.arena import StreamMemory, stream_memory
+
+ONE_CALL_MAX_EXTRA = 0.001  # of the multiplies: micro/model.tflite is there to be compared with
+DECISION_S = 0.25  # between two decisions of the self-test
 # Further files of the whole model, for comparison or for a CPU: form -> function (model, calibration) -> bytes.
 FORMS = {
     "fp16": lambda model, _: tflite.to_float16(model),
@@ -40,53 +52,120 @@ class Quantisation:
 class Written(NamedTuple):
     """What came of the files' making."""
 
-    column_stride_samples: int | None  # None where the front end is not learned: micro/ then holds the body alone
+    column_stride_samples: int | None  # how far apart columns begin in a stream; None: micro/ holds the one call alone
     calibration_accuracy: float  # of the float body, on the crops that the sensitivity is told on
     sensitivity: list  # of the body's tensors to 8 bits: rows of `mixed.sensitivity`, the worst first
     wide: tuple  # the tensors that have 16 bits instead
+    strips: dict  # file of micro/ -> its `strips.Stripped`
+    memory: StreamMemory | None  # of micro/'s stream
 
 
-def write_models(folder, front_end, backbone, seam_layer, hop_columns, calibration, targets, labels, quantisation):
-    """`Written`, once every file that runs is there: Keras, .tflite, micro/ with C arrays.
+def write_models(folder, front_end, backbone, seam_layer, calibration, targets, labels, quantisation):
+    """`Written`, once every .tflite is there, and micro/ with its C sources.
+
+    A log-mel is the seam itself. A waveform's backbone without the layer `seam_layer` cannot be a stream: micro/ then
+    holds the one int8 call alone.
 
     front_end: the spec (`zoo.frontends`). calibration, targets: unmixed training crops (n, samples), float32 in
     [-1, 1), and their classes (n,).
     """
     folder = Path(folder)
-    keras_files.save_h5(assembly.join(front_end.build(), backbone), folder / "model.h5")
-    keras_files.save_keras3(folder / "model.h5", folder / "model.keras")
-
     twin = front_end.build_tflite_twin()
     front, body = assembly.cut(twin, backbone, seam_layer)
     columns = seam.columns_of(front, calibration)
     sensitivity, wide = mixed.sensitivity(body, columns, targets, quantisation.ranges), ()
     if quantisation.max_drop is None:
-        micro_files = {"body": seam.int8_body(body, columns, quantisation.ranges)}
+        body_file = seam.int8_body(body, columns, quantisation.ranges)
     else:
         widened = mixed.widen(body, columns, sensitivity, quantisation.max_drop, quantisation.ranges)
-        micro_files, wide = {"body": widened.body}, widened.wide
+        body_file, wide = widened.body, widened.wide
     whole = assembly.join(twin, backbone)
     (folder / "model.tflite").write_bytes(tflite.to_float(whole))
-    (folder / "model_int8.tflite").write_bytes(seam.seam_int8(front, micro_files["body"]))
+    (folder / "model_int8.tflite").write_bytes(seam.seam_int8(front, body_file))
     for form in quantisation.forms:
         (folder / f"model_{form}.tflite").write_bytes(FORMS[form](whole, calibration))
-
-    front_is_learned = front is not twin
-    if front_is_learned:
-        micro_files["frontend"] = seam.micro_frontend(front, micro_files["body"], hop_columns, calibration)
-        micro_files["model"] = seam.whole_int8(whole, calibration)
-    (folder / "micro").mkdir()
-    for name, model in micro_files.items():
-        (folder / "micro" / f"{name}.tflite").write_bytes(model)
-        micro.write_c_array(model, name, folder / "micro")
-    micro.write_labels(labels, folder / "micro")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+
+    micro_folder = folder / "micro"
+    micro_folder.mkdir()
+    stripped, stride_samples, memory = {}, None, None
+    if front is not twin or isinstance(front_end, LogMel):
+        stripped["body.tflite"] = strips.in_strips(body_file)
+        body_file = stripped["body.tflite"].model
+        (micro_folder / "body.tflite").write_bytes(body_file)
+        if front is twin:
+            stride_samples = front_end.hop_samples
+            write_log_mel(front_end, LiteRT(body_file).input, micro_folder)
+        else:
+            stride_samples, _ = seam.column_geometry(front)
+            (micro_folder / "frontend.tflite").write_bytes(seam.micro_frontend(front, body_file, calibration))
+        memory = _write_sources(micro_folder, stride_samples, front_end.sample_rate_hz, labels)
+    if isinstance(front_end, Raw):
+        one_call = strips.in_strips(seam.whole_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
+        stripped["model.tflite"] = one_call
+        (micro_folder / "model.tflite").write_bytes(one_call.model)
+        if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:
+            micro.write_c_array(one_call.model, "model", micro_folder)
     accuracy = float((body.predict(columns, verbose=0).argmax(axis=1) == targets).mean())
-    return Written(seam.column_geometry(front)[0] if front_is_learned else None, accuracy, sensitivity, wide)
+    return Written(stride_samples, accuracy, sensitivity, wide, stripped, memory)
+
+
+def _write_sources(folder, stride_samples, sample_rate_hz, labels):
+    """Adds to micro/ what a board needs beside the models, and returns what the stream takes of memory.
+
+    What the board's self-test has to say comes from TFLM here.
+    """
+    columns_per_decision = round(DECISION_S * sample_rate_hz / stride_samples)
+    stream = open_stream(folder, stride_samples, columns_per_decision=columns_per_decision)
+    pcm = golden_sound(sample_rate_hz, stream.window_samples + 2 * columns_per_decision * stride_samples)
+    memory = stream_memory(stream.frontend, stream.body)
+    frontend = folder / "frontend.tflite"
+    micro.write_micro(
+        folder,
+        frontend=frontend.read_bytes() if frontend.exists() else None,
+        body=(folder / "body.tflite").read_bytes(),
+        labels=labels,
+        sample_rate_hz=sample_rate_hz,
+        column_stride_samples=stride_samples,
+        column_field_samples=stream.frontend.input_shape[0],
+        arena_bytes=memory.arena_bytes,
+        golden=micro.Golden(pcm, columns_per_decision, stream.feed(pcm)),
+    )
+    return memory
+
+
+def golden_sound(sample_rate_hz, num_samples):
+    """The start of a clip of synth10, repeated where it is too short. Shape: int16 (num_samples,)"""
+    clip = synth10.synthesise("bird_chirp", np.random.default_rng(0))
+    sound = audio.resample(clip, synth10.SAMPLE_RATE_HZ, sample_rate_hz).numpy()
+    return np.round(np.resize(sound, num_samples) * 32767).astype(np.int16)
+
+
+def add_arrays(folder):
+    """Writes the C arrays of an exported folder that were left out for their length, and returns their names.
+
+    Raises: ZooError for what is no exported folder.
+    """
+    micro_folder = Path(folder) / "micro"
+    models = sorted(micro_folder.glob("*.tflite"))
+    if not models:
+        raise ZooError(f"{folder}: no micro/*.tflite; pass an exported folder")
+    lacking = [model for model in models if not model.with_suffix(".cc").exists()]
+    for model in lacking:
+        micro.write_c_array(model.read_bytes(), model.stem, micro_folder)
+    if lacking:
+        write_sums(folder)
+    return [f"micro/{model.stem}.cc" for model in lacking]
 
 
 def write_sums(folder):
     """Writes SHA256SUMS of all files below `folder`, as `sha256sum --check` reads it."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name != "SHA256SUMS")
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
     (Path(folder) / "SHA256SUMS").write_text("".join(lines))
+
+
+def versions():
+    """{package: version} of all that has a part in an export."""
+    packages = ("tensorflow", "tf-keras", "kapre", "ai-edge-litert", "tflite-micro")
+    return {"zoo": zoo.__version__, **{package: metadata.version(package) for package in packages}}

@@ -3,6 +3,7 @@
 The only quantise and dequantise arithmetic of the zoo. Needs numpy and LiteRT; TFLM needs tflite-micro.
 """
 
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -49,10 +50,14 @@ class Tensor(NamedTuple):
     def of(cls, details):
         """The tensor that get_input_details or get_output_details describes; both interpreters use the same words."""
         quantisation = details["quantization_parameters"]
-        scale, zero_point = 0.0, 0  # as TFLite writes for float
-        if details["dtype"] is not np.float32:
+        scale, zero_point = 0.0, 0  # as TFLite writes for float, and for plain integers
+        if details["dtype"] is not np.float32 and len(quantisation["scales"]):
             scale, zero_point = float(quantisation["scales"][0]), int(quantisation["zero_points"][0])
         return cls(tuple(map(int, details["shape"][1:])), details["dtype"], scale, zero_point)
+
+    @property
+    def bytes(self):
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def to_raw(self, x):
         """x in the tensor's own dtype."""
@@ -65,7 +70,15 @@ class Tensor(NamedTuple):
         return q if self.dtype is np.float32 else dequantise(q, self.scale, self.zero_point)
 
 
-class _Runner:
+class Arena(NamedTuple):
+    """The memory that TFLM takes for one model, on this 64-bit host; a 32-bit board takes less."""
+
+    head_bytes: int  # tensors between operators, and kernels' scratch: models that run in turn share it
+    tail_bytes: int  # what stays from one call to the next: a model's own
+    sections: dict  # what the tail is made of, as TFLM names it -> bytes
+
+
+class Runner:
     """What LiteRT and TFLM share; each brings .input, .output, .kernels and _invoke(batch of one)."""
 
     @property
@@ -96,7 +109,7 @@ class _Runner:
         return out
 
 
-class LiteRT(_Runner):
+class LiteRT(Runner):
     """A model (its bytes or its path) on the CPU, with XNNPACK or with the plain reference kernels.
 
     The two differ in int8 (by up to 22 of 255 steps on Micro-ACDNet), so name `.kernels` beside every figure.
@@ -122,7 +135,7 @@ class LiteRT(_Runner):
         return self._interpreter.get_tensor(self._output_index)
 
 
-class TFLM(_Runner):
+class TFLM(Runner):
     """A model (its bytes or its path) with the kernels of TensorFlow Lite for Microcontrollers.
 
     Raises: ZooError when TFLM has no kernel for one of its operators, or no room.
@@ -143,11 +156,19 @@ class TFLM(_Runner):
         self.output = Tensor.of(self._interpreter.get_output_details(0))
 
     @property
-    def arena_bytes(self):
-        """Bytes of arena that the model takes on this 64-bit host; a 32-bit board takes 1 to 4 % less."""
+    def arena(self) -> Arena:
+        """The `Arena` of the model."""
         with captured_stderr() as lines:
             self._interpreter.print_allocations()
-        return int(re.search(r"Arena allocation total (\d+) bytes", "\n".join(lines)).group(1))
+        text = "\n".join(lines)
+        head_bytes, tail_bytes = (int(re.search(rf"allocation {part} (\d+)", text)[1]) for part in ("head", "tail"))
+        sections = {name: int(size) for name, size in re.findall(r"'(.+)' used (\d+) bytes", text)}
+        return Arena(head_bytes, tail_bytes, sections)
+
+    @property
+    def arena_bytes(self):
+        """Bytes of the whole arena."""
+        return self.arena.head_bytes + self.arena.tail_bytes
 
     def _invoke(self, batch):
         self._interpreter.set_input(batch, 0)

@@ -3,8 +3,10 @@
 Run by `zoo.export.keras_files`, never imported: one process cannot hold both Keras 2 and Keras 3.
 
     python keras3.py MODEL [SAVE_AS.keras]
+    python keras3.py MODEL --describe
 
-Then, until standard input ends: a pickled array of waveforms in, one of scores out.
+The first answers, until standard input ends, to each pickled array of waveforms with one of scores. The second gives
+one pickle: the model's settings as Keras 3 has them, and {layer: its weights}; a model inside has a dict of its own.
 """
 
 import os
@@ -23,6 +25,9 @@ def main(path, save_as=None):
         import keras
 
         model = keras.models.load_model(path, compile=False)
+        if save_as == "--describe":
+            pickle.dump((model.get_config(), _weights(model)), answers)
+            return answers.flush()
         if save_as:
             model.save(save_as)
             model = keras.models.load_model(save_as, compile=False)
@@ -32,6 +37,10 @@ def main(path, save_as=None):
         waveforms = pickle.load(sys.stdin.buffer)
         pickle.dump(np.asarray(model(waveforms, training=False)), answers)
         answers.flush()
+
+
+def _weights(model):
+    return {layer.name: _weights(layer) if hasattr(layer, "layers") else layer.get_weights() for layer in model.layers}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,29 @@
-"""C++ sources for a microcontroller: a model and its labels as constants, which stay in flash."""
+"""C++ sources for a microcontroller: the models as constants, which stay in flash, and the stream that runs them."""
 
+import math
+import shutil
 from pathlib import Path
+from string import Template
+from typing import NamedTuple
 
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.export import graph
+from zoo.export.interpreter import LiteRT
+
+TEMPLATES = Path(__file__).parent / "templates"
+COPIED = ("stream.h", "interpreter.h", "classifier.h", "golden.h", "main.cc", "CMakeLists.txt")
+ARRAY_LIMIT_BYTES = 1_000_000  # as text a model takes five times its bytes: larger ones become arrays on demand
+ARENA_ALIGNMENT_BYTES = 16
+C_TYPES = {np.int8: "std::int8_t", np.int16: "std::int16_t"}
+# TFLM's op resolver spells these otherwise than the words of the schema's name would have it.
+RESOLVER_NAMES = {
+    "BATCH_MATMUL": "AddBatchMatMul",
+    "CUMSUM": "AddCumSum",
+    "PADV2": "AddPadV2",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "AddUnidirectionalSequenceLSTM",
+}
 
 BYTES_PER_LINE = 16
 HEX = np.array([f"0x{byte:02x}," for byte in range(256)], "S5")
@@ -16,6 +35,123 @@ HEADER = """#ifndef {guard}
 
 #endif  // {guard}
 """
+
+
+class Golden(NamedTuple):
+    """Sound, and what a stream has to make of it: the self-test of a board."""
+
+    pcm: np.ndarray  # int16 (samples,)
+    columns_per_decision: int
+    scores: np.ndarray  # (decisions, classes), as the body gives them
+
+
+def write_micro(
+    folder,
+    *,
+    frontend,
+    body: bytes,
+    labels,
+    sample_rate_hz,
+    column_stride_samples,
+    column_field_samples,
+    arena_bytes,
+    golden: Golden,
+):
+    """Writes all that a board needs beside TFLM: arrays, settings, operators, labels, golden sound, the fixed sources.
+
+    frontend: the file's bytes; None where the front end is C code, which `zoo.export.log_mel_c` writes. Columns begin
+    column_stride_samples apart and hear column_field_samples each. arena_bytes: what both took together on this host.
+
+    A model above `ARRAY_LIMIT_BYTES` becomes no array here.
+
+    Raises: ZooError for what the stream cannot run, and for golden scores that are not one row for each decision.
+    """
+    folder, runner = Path(folder), LiteRT(body)
+    window, scores = runner.input, runner.output
+    if not {window.dtype, scores.dtype} <= C_TYPES.keys() or scores.shape != (len(labels),):
+        raise ZooError(
+            f"a stream needs integer columns, and an integer score for each of {len(labels)} labels; the body takes "
+            f"{window} and gives {scores}"
+        )
+    if column_field_samples < column_stride_samples:
+        raise ZooError(
+            f"a stream needs columns that leave out no sample; got columns that begin {column_stride_samples} samples "
+            f"apart and hear {column_field_samples}"
+        )
+    columns = 1 + (len(golden.pcm) - column_field_samples) // column_stride_samples
+    decisions = count_decisions(columns, window.shape[0], golden.columns_per_decision)
+    found = golden.pcm.dtype, golden.scores.dtype, golden.scores.shape
+    if decisions < 1 or found != (np.int16, scores.dtype, (decisions, len(labels))):
+        raise ZooError(
+            f"golden sound makes {decisions} decisions of {len(labels)} scores; got PCM and scores as {found}"
+        )
+
+    models = {"frontend": frontend, "body": body} if frontend else {"body": body}
+    kernel_bytes = max(map(convolution_scratch_bytes, models.values()))
+    _fill(
+        "settings.h",
+        folder,
+        sample_rate_hz=sample_rate_hz,
+        column_stride_samples=column_stride_samples,
+        column_field_samples=column_field_samples,
+        column_values=math.prod(window.shape[1:]),
+        column_type=C_TYPES[window.dtype],
+        window_columns=window.shape[0],
+        classes=len(labels),
+        score_type=C_TYPES[scores.dtype],
+        score_scale=scores.scale,
+        score_zero_point=scores.zero_point,
+        measured_bytes=f"{arena_bytes:,}",
+        kernel_bytes=f"{kernel_bytes:,}",
+        arena_bytes=_up_to_multiple(arena_bytes + kernel_bytes, ARENA_ALIGNMENT_BYTES),
+    )
+    calls = [f"resolver.{call}() == kTfLiteOk" for call in resolver_calls(*models.values())]
+    _fill("operators.h", folder, count=len(calls), calls=" &&\n         ".join(calls))
+    for name, model in models.items():
+        if len(model) <= ARRAY_LIMIT_BYTES:
+            write_c_array(model, name, folder)
+    write_labels(labels, folder)
+    _write_golden(golden, folder)
+    for name in COPIED:
+        shutil.copyfile(TEMPLATES / name, folder / name)
+    shutil.copyfile(TEMPLATES / ("front_end_tflm.h" if frontend else "front_end_c.h"), folder / "front_end.h")
+
+
+def count_decisions(columns, window_columns, columns_per_decision):
+    """How many decisions a stream makes on so many columns, the first one on the first whole window.
+
+    Raises: ZooError unless columns_per_decision is positive.
+    """
+    if columns_per_decision < 1:
+        raise ZooError(f"a decision takes at least 1 new column; got columns_per_decision {columns_per_decision}")
+    return max(0, 1 + (columns - window_columns) // columns_per_decision)
+
+
+def resolver_calls(*models: bytes):
+    """The methods of TFLM's MicroMutableOpResolver that add the models' operators, each once, sorted.
+
+    Raises: ZooError for a custom operator.
+    """
+    names = {operator.name for model in models for operator in graph.read(model).operators}
+    custom = sorted(names - set(graph.OPERATORS.values()))
+    if custom:
+        raise ZooError(f"custom operator {custom[0]}: only TFLite's own operators can be listed for TFLM")
+    return sorted(RESOLVER_NAMES.get(name) or _resolver_name(name) for name in names)
+
+
+def convolution_scratch_bytes(model: bytes):
+    """Scratch of CMSIS-NN for the widest convolution, which the host's kernels do without.
+
+    Source: arm_convolve_s8_get_buffer_size for cores without vectors: two unfolded inputs in 16 bits, each padded to
+    4 values.
+    """
+    read = graph.read(model)
+    taps = [
+        math.prod(read.tensors[operator.inputs[1]].shape[1:])
+        for operator in read.operators
+        if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D")
+    ]
+    return 2 * 2 * _up_to_multiple(max(taps, default=0), 4)
 
 
 def write_c_array(model: bytes, name, folder):
@@ -47,6 +183,35 @@ def write_labels(labels, folder):
         "extern const char* const g_labels[];\nextern const unsigned int g_labels_len;",
         f"const char* const g_labels[] = {{\n{lines}}};\nconst unsigned int g_labels_len = {len(labels)};\n",
     )
+
+
+def _write_golden(golden, folder):
+    (folder / "golden.cc").write_text(
+        f'#include "golden.h"\n\n'
+        f"const std::int16_t g_golden_pcm[] = {{\n{_numbers(golden.pcm)}\n}};\n"
+        f"const unsigned int g_golden_pcm_len = {len(golden.pcm)};\n"
+        f"const unsigned int g_golden_columns_per_decision = {golden.columns_per_decision};\n"
+        f"const unsigned int g_golden_decisions = {len(golden.scores)};\n"
+        f"const zoo::Score g_golden_scores[] = {{\n{_numbers(golden.scores.ravel())}\n}};\n"
+    )
+
+
+def _fill(name, folder, **values):
+    (folder / name).write_text(Template((TEMPLATES / f"{name}.in").read_text()).substitute(values))
+
+
+def _numbers(values):
+    lines = (values[i : i + BYTES_PER_LINE].tolist() for i in range(0, len(values), BYTES_PER_LINE))
+    return "\n".join(" ".join(f"{value}," for value in line) for line in lines)
+
+
+def _resolver_name(name):
+    """CONV_2D -> AddConv2D."""
+    return "Add" + "".join(word if word[0].isdigit() else word.capitalize() for word in name.split("_"))
+
+
+def _up_to_multiple(number, of):
+    return -(-number // of) * of
 
 
 def _write(folder, name, declarations, definitions):

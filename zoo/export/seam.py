@@ -106,18 +106,17 @@ def whole_int8(model, calibration) -> bytes:
     return tflite.to_int8(model, calibration)
 
 
-def micro_frontend(front, body: bytes, hop_columns, calibration) -> bytes:
-    """frontend.tflite: a hop of int16 PCM -> `hop_columns` columns, which enter body.tflite byte for byte.
+def micro_frontend(front, body: bytes, calibration) -> bytes:
+    """frontend.tflite: the int16 PCM that one column hears -> that column, which enters body.tflite byte for byte.
 
     Shape: calibration is (n, samples), unmixed training crops; body is the file that `int8_body` or
     `zoo.export.mixed` gave: the columns are int8, or int16 where the seam is wide.
     """
     stride_samples, field_samples = column_geometry(front)
-    hop_samples = stride_samples * (hop_columns - 1) + field_samples
-    crops = as_loud_as_pcm(calibration)
-    hops = cut_hops(crops, hop_samples, hop_columns, front.output_shape[1], stride_samples).reshape(-1, hop_samples)
+    starts = stride_samples * np.arange(front.output_shape[1])
+    heard = as_loud_as_pcm(calibration)[:, starts[:, None] + np.arange(field_samples)].reshape(-1, field_samples)
+    frontend = tflite.to_int16x8(on_samples(front, field_samples), heard)
     seam = LiteRT(body).input
-    frontend = tflite.to_int16x8(hop_model(front, hop_samples), hops)
     return flatbuffer.append_quantize(frontend, seam.scale, seam.zero_point, seam.dtype)
 
 
@@ -142,7 +141,9 @@ def column_geometry(front):
     for layer in _chain(front):
         if type(layer) in WINDOWED:
             if layer.padding != "valid":
-                raise ZooError(f"{layer.name}: padding {layer.padding!r} before the seam; hops need padding 'valid'")
+                raise ZooError(
+                    f"{layer.name}: padding {layer.padding!r} before the seam; a stream needs padding 'valid'"
+                )
             window, dilation = getattr(layer, WINDOWED[type(layer)])[0], getattr(layer, "dilation_rate", (1,))[0]
             field_samples += (window - 1) * dilation * stride_samples
             stride_samples *= layer.strides[0]
@@ -151,9 +152,9 @@ def column_geometry(front):
     return stride_samples, field_samples
 
 
-def hop_model(front, hop_samples):
-    """The front, same layers and weights, on `hop_samples` samples."""
-    inputs = x = keras.Input((hop_samples, *front.input_shape[2:]), name=front.input_names[0])
+def on_samples(front, num_samples):
+    """The front, same layers and weights, on `num_samples` samples."""
+    inputs = x = keras.Input((num_samples, *front.input_shape[2:]), name=front.input_names[0])
     for layer in _chain(front):
         config = layer.get_config()
         if isinstance(layer, layers.Reshape):
@@ -161,65 +162,7 @@ def hop_model(front, hop_samples):
         twin = type(layer).from_config(config)
         x = twin(x)
         twin.set_weights(layer.get_weights())
-    return keras.Model(inputs, x, name=f"{front.name}_hop")
-
-
-def cut_hops(waveforms, hop_samples, hop_columns, columns, column_stride_samples):
-    """The hops of each waveform, the last one shifted back so that it ends where the columns end.
-
-    Shape: (n, samples) -> (n, hops, hop_samples)
-    """
-    starts = column_stride_samples * hop_starts(hop_columns, columns)
-    return waveforms[:, starts[:, None] + np.arange(hop_samples)]
-
-
-def hop_starts(hop_columns, columns):
-    """The first column of each hop. Shape: (hops,)"""
-    return np.append(np.arange(0, columns - hop_columns, hop_columns), columns - hop_columns)
-
-
-class MicroPair:
-    """frontend.tflite and body.tflite, each in a LiteRT or a TFLM, run as the device runs them: hop by hop.
-
-    Raises: ZooError unless the columns leave the frontend as they enter the body.
-    """
-
-    def __init__(self, frontend, body, column_stride_samples):
-        given, taken = (end._replace(shape=end.shape[1:]) for end in (frontend.output, body.input))  # of one column
-        if given != taken:
-            raise ZooError(f"the frontend gives columns as {given}, the body takes {taken}")
-        self.frontend, self.body, self.column_stride_samples = frontend, body, column_stride_samples
-        self.kernels = body.kernels
-
-    @property
-    def arena_bytes(self):
-        """Both arenas together (in TFLM). The ring of columns comes on top: the bytes of the body's input."""
-        return self.frontend.arena_bytes + self.body.arena_bytes
-
-    def run(self, waveforms):
-        """Scores, float32.
-
-        Shape: (n, samples) -> (n, classes)
-        """
-        return self.body.output.from_raw(self.body.run_raw(self.columns(waveforms)))
-
-    def columns(self, waveforms):
-        """The body's input, in its own dtype.
-
-        Shape: (n, samples) -> (n, *body.input_shape); a remainder that fills no column is left out
-        Raises: ZooError when the samples make fewer or more columns than the body takes.
-        """
-        pcm = self.frontend.input.to_raw(waveforms)
-        (hop_samples,), (hop_columns, *_) = self.frontend.input_shape, self.frontend.output.shape
-        columns = self.body.input_shape[0]
-        needed_samples = hop_samples + self.column_stride_samples * (columns - hop_columns)
-        if not 0 <= pcm.shape[1] - needed_samples < self.column_stride_samples:
-            raise ZooError(f"{columns} columns take waveforms of {needed_samples} samples; got {pcm.shape[1]}")
-        window = np.empty((len(pcm), *self.body.input_shape), self.body.input.dtype)
-        hops = cut_hops(pcm, hop_samples, hop_columns, columns, self.column_stride_samples)
-        for i, start in enumerate(hop_starts(hop_columns, columns)):
-            window[:, start : start + hop_columns] = self.frontend.run_raw(hops[:, i])
-        return window
+    return keras.Model(inputs, x, name=f"{front.name}_column")
 
 
 def columns_of(front, waveforms):

@@ -13,12 +13,13 @@ from zoo import evaluation, pipeline
 from zoo.atomic import whole_file
 from zoo.export import keras_files
 from zoo.export.interpreter import TFLM, LiteRT
-from zoo.export.seam import MicroPair
+from zoo.export.stream import open_stream
+from zoo.progress import bar
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Files that together make scores of a waveform: one file, or the pair in micro/."""
+    """Files that together make scores of a waveform: one file, or the stream in micro/."""
 
     arenas: dict  # path in the folder -> bytes of TFLM's arena, None where there is none
     kernels: str
@@ -28,24 +29,21 @@ class Exported:
 def open_folder(folder, column_stride_samples):
     """The `Exported` of a folder, one after the other: each is opened when it is asked for.
 
-    column_stride_samples: as `zoo.export.folder.write_models` gave it; None where micro/ holds the body alone, which
-    is fed the log-mel of model.h5.
+    column_stride_samples: as `zoo.export.folder.write_models` gave it; None where micro/ has no stream.
     """
     folder = Path(folder)
     yield Exported({"model.h5": None}, "keras-2", keras_files.open_h5(folder / "model.h5"))
-    yield Exported({"model.keras": None}, "keras-3", keras_files.Keras3(folder / "model.keras").run)
+    if (folder / "model.keras").exists():
+        yield Exported({"model.keras": None}, "keras-3", keras_files.Keras3(folder / "model.keras").run)
     for path in sorted(folder.glob("*.tflite")):
         model = LiteRT(path, num_threads=2)
         yield Exported({path.name: None}, model.kernels, model.run)
-    if column_stride_samples is None:
-        body, front = TFLM(folder / "micro/body.tflite"), keras_files.open_h5(folder / "model.h5", front_end_only=True)
-        arenas = {"micro/body.tflite": body.arena_bytes}
-        yield Exported(arenas, body.kernels, lambda waveforms: body.run(front(waveforms)))
-    else:
-        frontend, body = TFLM(folder / "micro/frontend.tflite"), TFLM(folder / "micro/body.tflite")
-        pair = MicroPair(frontend, body, column_stride_samples)
-        arenas = {"micro/frontend.tflite": frontend.arena_bytes, "micro/body.tflite": body.arena_bytes}
-        yield Exported(arenas, pair.kernels, pair.run)
+    if column_stride_samples:
+        stream = open_stream(folder / "micro", column_stride_samples)
+        front_file = "frontend.tflite" if (folder / "micro/frontend.tflite").exists() else "frontend.c"
+        arenas = {f"micro/{front_file}": stream.frontend.arena_bytes, "micro/body.tflite": stream.body.arena_bytes}
+        yield Exported(arenas, stream.kernels, stream.run)
+    if (folder / "micro/model.tflite").exists():
         whole = TFLM(folder / "micro/model.tflite")
         yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
 
@@ -85,18 +83,34 @@ def score_files(folder, column_stride_samples, test, num_samples, crops_per_clip
 
 
 def differing_bytes(folder, column_stride_samples, waveforms):
-    """How many bytes of columns and of scores differ between TFLM and LiteRT's reference kernels, for micro/'s pair.
+    """How many bytes of columns and of scores differ between TFLM and LiteRT's reference kernels, for micro/'s stream.
 
     Columns never should. Scores may, by a step: LiteRT since 2 rounds the sums of a dense layer once, TFLM twice.
     """
-    paths = [Path(folder) / "micro" / name for name in ("frontend.tflite", "body.tflite")]
     tflm, litert = (
-        MicroPair(*map(open_file, paths), column_stride_samples)
+        open_stream(Path(folder) / "micro", column_stride_samples, open_file)
         for open_file in (TFLM, partial(LiteRT, kernels="reference"))
     )
-    columns = tflm.columns(waveforms)
+    columns = tflm.windows_of(waveforms)
     return {
         "crops": len(waveforms),
-        "columns": int((columns != litert.columns(waveforms)).sum()),
+        "columns": int((columns != litert.windows_of(waveforms)).sum()),
         "scores": int((tflm.body.run_raw(columns) != litert.body.run_raw(columns)).sum()),
     }
+
+
+def front_end_decisions(folder, column_stride_samples, front, test, crops_per_clip):
+    """How many crops of the clips `test` are decided otherwise over the stream's columns than over the float front's.
+
+    front: the Keras model waveform -> columns. The int8 body is the same for both, and runs in LiteRT.
+    """
+    stream = open_stream(Path(folder) / "micro", column_stride_samples)
+    body = LiteRT(Path(folder) / "micro/body.tflite", num_threads=2)
+    changed = crops = 0
+    for i in bar(range(len(test)), desc="front end: decisions", unit="clip"):
+        waveforms = pipeline.judging_crops(test.waveform(i), front.input_shape[1], crops_per_clip)
+        exact = body.input.to_raw(front(waveforms, training=False).numpy())
+        decisions = (body.run_raw(columns).argmax(axis=1) for columns in (exact, stream.windows_of(waveforms)))
+        changed += int(np.not_equal(*decisions).sum())
+        crops += len(waveforms)
+    return {"crops": crops, "changed": changed}

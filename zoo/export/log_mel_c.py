@@ -1,0 +1,142 @@
+"""The log-mel as C99: 16-bit PCM in, the columns that enter body.tflite byte for byte out, one a call.
+
+The float twin's own arithmetic in float32, with nothing of which two C libraries could differ: the bytes are the same
+on a PC, on a Cortex-M with a float unit and on one without. Needs numpy; running the C here needs a C compiler.
+"""
+
+import ctypes
+import math
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.export.interpreter import Arena, Runner, Tensor
+
+TEMPLATES = Path(__file__).parent / "templates"
+C_FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+
+
+def write_log_mel(front_end, columns, folder):
+    """Writes frontend.h and frontend.c: `frontend_column`, which makes one column of a `LogMel`.
+
+    columns: the `Tensor` that takes them, int8 or int16, as a body has it for its input. Tables and code stay in flash;
+    the scratch is given by whoever calls, and may be memory that the body's arena leaves free meanwhile.
+
+    Raises: ZooError where n_fft is no power of two, or shorter than the window.
+    """
+    n_fft, window_samples = front_end.n_fft, front_end.window_samples
+    if n_fft < 4 or n_fft & (n_fft - 1) or window_samples > n_fft:
+        raise ZooError(
+            f"the log-mel in C needs an n_fft that is a power of two and holds the window; got n_fft {n_fft} for a "
+            f"window of {window_samples} samples"
+        )
+    limits = np.iinfo(columns.dtype)
+    bands, weights = _sparse(np.asarray(front_end.build().get_layer("mel").filterbank, np.float64))
+    # tf.signal's Hann window, with which the model was trained, is periodic only where it is even.
+    hann_period = window_samples - window_samples % 2
+    hann = (0.5 - 0.5 * math.cos(2 * math.pi * i / hann_period) for i in range(window_samples))
+    power = "re * re + im * im"
+    levels_per_octave = 10 * math.log10(2) if front_end.log == "decibel" else math.log(2)
+    values = {
+        "field_samples": window_samples,
+        "stride_samples": front_end.hop_samples,
+        "mels": front_end.num_mels,
+        "scale": _literal(columns.scale),
+        "zero_point": columns.zero_point,
+        "scratch_floats": n_fft + 1,
+        "bits": limits.bits,
+        "n_fft": n_fft,
+        "spectrum": front_end.spectrum,
+        "magnitude_or_power": power if front_end.spectrum == "power" else f"sqrtf({power})",
+        "steps_per_octave": _literal(levels_per_octave / columns.scale),
+        "most_steps": _literal(limits.max - columns.zero_point),
+        "sine": _rows(_literal(math.sin(2 * math.pi * i / n_fft)) for i in range(3 * n_fft // 4)),
+        "window": _rows(_literal(weight / 65_536) for weight in hann),
+        "bands": _rows(f"{{{first}, {count}}}" for first, count in bands),
+        "weights": _rows(_literal(weight / front_end.floor) for weight in weights),
+    }
+    for name in ("frontend.h", "frontend.c"):
+        template = Template((TEMPLATES / f"{name}.in").read_text())
+        Path(folder, name).write_text(template.substitute(values))
+
+
+def _sparse(filterbank):
+    """[(first bin, bins)] of each band, and the weights of all of them, end to end.
+
+    Shape: filterbank is (bins, bands)
+    """
+    bands, weights = [], []
+    for band in filterbank.T:
+        held = np.flatnonzero(band)
+        first, end = (held[0], held[-1] + 1) if len(held) else (0, 0)
+        bands.append((first, end - first))
+        weights.extend(band[first:end])
+    return bands, weights or [0.0]  # C has no empty tables
+
+
+def _literal(x):
+    """x as a float of C: nine digits are enough to tell any float32 from its neighbours."""
+    text = f"{np.float32(x):.9g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
+
+
+def _rows(items, per_row=8):
+    items = list(items)
+    return "\n".join("    " + ", ".join(items[i : i + per_row]) + "," for i in range(0, len(items), per_row))
+
+
+class LogMelC(Runner):
+    """The frontend.c of a folder, compiled for this machine: the bytes that a microcontroller makes of it.
+
+    Raises: ZooError without a C compiler, or where it does not compile.
+    """
+
+    kernels = "c99"
+
+    def __init__(self, folder):
+        header = Path(folder, "frontend.h").read_text()
+        defined = dict(re.findall(r"^#define FRONTEND_(\w+) (\S+)", header, re.MULTILINE))
+        dtype = {"int8_t": np.int8, "int16_t": np.int16}[re.search(r"typedef (\w+) frontend_value", header).group(1)]
+        scale = float(np.float32(defined["SCALE"].removesuffix("f")))
+        self.input = Tensor((int(defined["FIELD_SAMPLES"]),), np.int16, 1 / 32768, 0)
+        self.output = Tensor((1, int(defined["MELS"]), 1), dtype, scale, int(defined["ZERO_POINT"].strip("()")))
+        self._scratch = np.empty(int(defined["SCRATCH_FLOATS"]), np.float32)
+        self._column = _compiled(Path(folder, "frontend.c")).frontend_column
+        pointers = [np.ctypeslib.ndpointer(kind, flags="C_CONTIGUOUS") for kind in (np.int16, dtype, np.float32)]
+        self._column.argtypes, self._column.restype = pointers, None
+
+    @property
+    def arena(self):
+        """Its `Arena`: scratch and the column that it gives, which nobody needs while the body runs."""
+        return Arena(self._scratch.nbytes + self.output.bytes, 0, {})
+
+    @property
+    def arena_bytes(self):
+        """Bytes of the whole arena."""
+        return self.arena.head_bytes
+
+    def _invoke(self, batch):
+        column = np.empty((1, *self.output.shape), self.output.dtype)
+        self._column(np.ascontiguousarray(batch), column, self._scratch)
+        return column
+
+
+def _compiled(source):
+    """The shared library that this machine's C compiler makes of a source."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise ZooError(f"{source}: running it here needs a C compiler, and there is no cc; install gcc or clang")
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder, "frontend.so")
+        command = [compiler, *C_FLAGS, "-shared", "-fPIC", source, "-o", library, "-lm"]
+        run = subprocess.run(command, capture_output=True, text=True)
+        if run.returncode != 0:
+            told = [line for line in run.stderr.splitlines() if "error" in line] or [f"cc exits with {run.returncode}"]
+            raise ZooError(f"{source} does not compile: {told[0]}")
+        return ctypes.CDLL(str(library))  # what is loaded stays when its file goes

@@ -1,0 +1,167 @@
+"""A .tflite file from anywhere, opened where it can do no harm: in a process of its own, which has an end.
+
+LiteRT's verifier goes over a file's structure, but what it lets pass can still kill TFLM, or keep it busy for ever.
+Here either becomes one line.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from zoo.errors import ZooError
+from zoo.export import graph
+from zoo.export.interpreter import TFLM, TFLM_ARENA_LIMIT_BYTES, Arena, Tensor
+from zoo.export.stderr import captured_stderr
+
+START_LIMIT_S, FILE_LIMIT_S = 60, 20  # generous: a slow disk and a busy machine are no damage
+
+
+class NotForTflm(ZooError):
+    """A sound file that TFLM cannot run."""
+
+
+class Opened(NamedTuple):
+    """A file that LiteRT's verifier and TFLM took, as far as it is known without running it."""
+
+    graph: graph.Graph
+    input: Tensor
+    output: Tensor
+    arena: Arena
+
+
+def open_file(model: bytes) -> Opened:
+    """The `Opened` of a file.
+
+    Raises: ZooError for what is damaged or no .tflite file or has open shapes; NotForTflm for an operator that TFLM
+    lacks (named, with the tensor that it makes), or more arena than there is.
+    """
+    (opened,) = open_files([model])
+    if isinstance(opened, ZooError):
+        raise opened
+    return opened
+
+
+def open_files(models):
+    """For each file its `Opened`, or the ZooError that `open_file` raises."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{number}.tflite") for number in range(len(models))]
+        for path, model in zip(paths, models):
+            path.write_bytes(model)
+        waiting = paths
+        while waiting:  # a file that ends the process ends it for itself alone: the others get a new one
+            ending = _run_child(waiting)
+            answered = [path for path in waiting if _answer_to(path).exists()]
+            waiting = waiting[len(answered) :]
+            if waiting:
+                _write_answer(waiting[0], {"error": f"the .tflite file is damaged: TFLM {ending} on it"})
+                waiting = waiting[1:]
+        return [_opened(model, json.loads(_answer_to(path).read_text())) for path, model in zip(paths, models)]
+
+
+def _run_child(paths):
+    """How the process ended that goes over the files, one after the other."""
+    home = str(Path(__file__).parents[2])
+    search = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "zoo.export.verify", *map(str, paths)],
+            env={**os.environ, "PYTHONPATH": search},
+            cwd=paths[0].parent,  # where a core dump goes with it
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=START_LIMIT_S + FILE_LIMIT_S * len(paths),
+        )
+    except subprocess.TimeoutExpired:
+        return "comes to no end"
+    return "dies"
+
+
+def _answer_to(path):
+    return path.with_suffix(".json")
+
+
+def _write_answer(path, answer):
+    """Whole or not at all: the process may end meanwhile."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(answer))
+    unfinished.rename(_answer_to(path))
+
+
+def _opened(model, answer):
+    if "error" in answer:
+        return (NotForTflm if answer.get("is_sound") else ZooError)(answer["error"])
+    ends = (
+        Tensor(tuple(shape), np.dtype(dtype).type, scale, zero_point)
+        for shape, dtype, scale, zero_point in (answer["input"], answer["output"])
+    )
+    return Opened(graph.read(model), *ends, Arena(**answer["arena"]))
+
+
+def _look_into(model):
+    """The answer about a file. Whatever Python raises over a damaged one is damage, told."""
+    try:
+        _verify(model)
+        read = graph.read(model)
+        try:
+            tflm = TFLM(model)
+        except ZooError as error:
+            raise NotForTflm(_told(str(error), read)) from error
+        ends = {
+            name: [end.shape, np.dtype(end.dtype).name, end.scale, end.zero_point]
+            for name, end in (("input", tflm.input), ("output", tflm.output))
+        }
+        return {**ends, "arena": tflm.arena._asdict()}
+    except ZooError as error:
+        return {"error": str(error), "is_sound": isinstance(error, NotForTflm)}
+    except ImportError as error:
+        return {"error": f"TFLM is not installed here: {error}; pip install tflite-micro"}
+    except Exception as error:
+        return {"error": f"the .tflite file is damaged: {type(error).__name__}: {' '.join(str(error).split())}"}
+
+
+def _verify(model):
+    """Raises: ZooError for what LiteRT refuses."""
+    if model[4:8] != b"TFL3":
+        raise ZooError("no .tflite file: the mark TFL3 is not there")
+    try:
+        with captured_stderr():
+            Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    except (ValueError, RuntimeError) as error:
+        raise ZooError(f"the .tflite file is cut short or damaged; LiteRT: {' '.join(str(error).split())}") from error
+
+
+def _told(message, read):
+    """What TFLM says of a file that it does not take, with the layer: the tensor that the operator makes."""
+    lacking = re.search(r"op for builtin opcode '(\w+)'|op for custom opcode '(\w+)'|op code (\w+)", message)
+    failing = re.search(r"Node (\w+) \(number (\d+)\)", message)
+    requested = re.search(r"Requested: (\d+)", message)
+    if lacking:
+        name = next(filter(None, lacking.groups()))
+        layers = [_layer(read, operator) for operator in read.operators if operator.name == name]
+        more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
+        return f"TFLM lacks the operator {name}, which makes {layers[0] if layers else 'no tensor'}{more}"
+    if failing:
+        name, reason = failing.group(1), message[: failing.start()].removeprefix("TFLM cannot run this model: ").strip()
+        layer = _layer(read, read.operators[int(failing.group(2))])
+        return f"TFLM cannot run the operator {name}, which makes {layer}: {reason or 'it gives no reason'}"
+    if requested:
+        return f"TFLM needs {int(requested.group(1)):,} B of arena at once; the limit is {TFLM_ARENA_LIMIT_BYTES:,}"
+    return message
+
+
+def _layer(read, operator):
+    return read.tensors[operator.outputs[0]].name
+
+
+if __name__ == "__main__":
+    for given in map(Path, sys.argv[1:]):
+        _write_answer(given, _look_into(given.read_bytes()))
