@@ -16,7 +16,7 @@ from zoo.errors import ZooError
 from zoo.export import card, keras_files
 from zoo.export.folder import FORMS, Quantisation, versions, write_models, write_sums
 from zoo.export.seam import RANGES
-from zoo.measure import counts, files
+from zoo.measure import bench, counts, files
 
 RUNS = Path("runs")
 CALIBRATION_CROPS = 256  # that set the ranges of int8, and by which tensors are widened
@@ -164,7 +164,7 @@ def run(recipe, args):
             metrics["front_end_decisions"] = files.front_end_decisions(
                 unfinished, column_stride_samples, front, test, recipe.waveforms.eval_crops
             )
-            metrics["stream"] = {**written.memory._asdict(), "total_bytes": written.memory.total_bytes}
+            metrics["stream"] = bench.report(unfinished)["stream"]
             metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
             # Report
             metrics["parameters"] = counts.trainable_parameters(model)

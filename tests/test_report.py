@@ -28,7 +28,8 @@ def exported(folder, fold, model="tiny", **int8):
             "micro/frontend.tflite": {**FILE, "arena_bytes": 4_000},
             "micro/body.tflite": {**FILE, "arena_bytes": 5_000},
         },
-        "stream": {"total_bytes": 7_654},
+        "stream": {"total_bytes": 7_654, "macs_per_s": {"stream": 3_210, "whole windows": 6_543}},
+        "strips": {"body.tflite": {"arena_bytes_before": 8_765}},
         "tflm_bytes_unlike_litert_reference": {"columns": 0, "scores": 2},
     }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(metrics))
@@ -54,6 +55,7 @@ def test_a_run_is_a_row_with_its_steps_and_its_card_is_kept(tmp_path, results):
     assert row["steps"] == "train; PruneChannels(share=0.8)" and row["micro_arena_bytes"] == "5000"
     assert (row["stream_bytes"], row["frontend_arena_bytes"], row["scores_unlike_litert"]) == ("7654", "4000", "2")
     assert (results / "tiny-esc10-fold4-7epochs" / "card.md").read_text() == "fold 4"
+    assert "| tiny | esc10, 4 |  | 8,765 -> 5,000 | 7,654 | 3,210 | 6,543 |" in page
     assert "| [tiny](tiny-esc10-fold4-7epochs/card.md) | esc10, 4 | 80 | 7 | 75.00 (50.00 to 90.00) |" in page
 
 

@@ -18,10 +18,14 @@ FILES = {
     "micro/model.tflite": "micro_one_call",
 }
 FIGURES = ("accuracy", "low", "high", "changed_clips", "lost_clips", "gained_clips", "bytes", "arena_bytes")
+STREAM = (
+    "stream_bytes", "body_as_converted_bytes", "one_call_as_converted_bytes", "stream_macs_per_s",
+    "whole_windows_macs_per_s",
+)  # fmt: skip
 COLUMNS = (
     "model", "dataset", "test_fold", "test_clips", "epochs", "seed", "front_end", "steps", "parameters", "macs",
     *(f"{name}_{figure}" for name in FILES.values() for figure in FIGURES), "frontend_arena_bytes",
-    "stream_bytes", "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
+    *STREAM, "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
 )  # fmt: skip
 
 
@@ -87,6 +91,7 @@ def write_page():
         ]
         lines.append(f"| {' | '.join(cells)} |")
     lines += _pooled(runs)
+    lines += _streams(runs)
     lines += ["", "Each row's command, in the order above:", "", *(f"    {run['command']}" for run in runs), ""]
     lines += [
         f"{run['model']} on fold {run['test_fold']} of {run['dataset']} heard these of its classes: "
@@ -116,6 +121,31 @@ def _pooled(runs):
         if len(rows) > 1:
             for name, told in (("int8", "int8 (LiteRT)"), ("micro", "micro/ stream (TFLM)")):
                 lines.append(f"| {model} | {dataset}, {_pooled_cells(rows, name, told)} |")
+    return lines if len(lines) > heads else []
+
+
+def _streams(runs):
+    """Lines: what each model takes of a microcontroller, as it was converted and as it is shipped."""
+    lines = [
+        "",
+        "RAM in bytes on a microcontroller: arenas as converted -> in strips, and all that the stream holds.",
+        "Multiplies a second are those of four decisions, as a stream and with whole windows each time; those of a",
+        "log-mel in C are not counted.",
+        "",
+        "| model | data set, fold | one call | body | stream in all | multiplies a second | whole windows |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    heads = len(lines)
+    for run in runs:
+        if run["stream_bytes"]:  # rows before 0.3.0 have none
+            cells = [
+                run["model"],
+                f"{run['dataset']}, {run['test_fold']}",
+                _change(run["one_call_as_converted_bytes"], run["micro_one_call_arena_bytes"]),
+                _change(run["body_as_converted_bytes"], run["micro_arena_bytes"]),
+                *(_count(run[name]) for name in ("stream_bytes", "stream_macs_per_s", "whole_windows_macs_per_s")),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines if len(lines) > heads else []
 
 
@@ -158,7 +188,12 @@ def _row(metrics):
             if figure in FIGURES:
                 row[f"{name}_{figure}"] = "" if value is None else value
     (front_end,) = (figures for path, figures in metrics["files"].items() if path.startswith("micro/frontend"))
-    row["frontend_arena_bytes"], row["stream_bytes"] = front_end["arena_bytes"], metrics["stream"]["total_bytes"]
+    stream, strips = metrics["stream"], metrics["strips"]
+    row["frontend_arena_bytes"], row["stream_bytes"] = front_end["arena_bytes"], stream["total_bytes"]
+    row["body_as_converted_bytes"] = strips["body.tflite"]["arena_bytes_before"]
+    row["one_call_as_converted_bytes"] = strips.get("model.tflite", {}).get("arena_bytes_before", "")
+    row["stream_macs_per_s"] = stream["macs_per_s"]["stream"]
+    row["whole_windows_macs_per_s"] = stream["macs_per_s"]["whole windows"]
     unlike = metrics["tflm_bytes_unlike_litert_reference"]
     row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike["columns"], unlike["scores"]
     row["steps"] = "; ".join(step["step"] for step in metrics["steps"])
@@ -173,6 +208,10 @@ def _changed(run, name):
 
 def _percent(share):
     return f"{100 * float(share):.2f}" if share else ""
+
+
+def _change(before, after):
+    return f"{_count(before)} -> {_count(after)}" if before else ""
 
 
 def _count(number):
