@@ -124,8 +124,10 @@ PAPERS = ("SHA256SUMS", "card.md", "labels.txt", "metrics.json", "training.csv")
 
 
 def micro_files(*names):
-    tables = {f"micro/labels.{kind}" for kind in ("h", "cc")}
-    return tables | {f"micro/{name}.{kind}" for name in names for kind in ("tflite", "h", "cc")}
+    board = ("stream.h", "interpreter.h", "front_end.h", "classifier.h", "settings.h", "operators.h", "main.cc")
+    tables = (f"{name}.{kind}" for name in ("labels", "golden") for kind in ("h", "cc"))
+    arrays = (f"{name}.{kind}" for name in names for kind in ("tflite", "h", "cc"))
+    return {f"micro/{name}" for name in (*board, *tables, *arrays, "CMakeLists.txt")}
 
 
 def files_of(folder):
@@ -137,12 +139,13 @@ def test_a_run_exports_every_file_and_no_other(workplace, exported):
     assert [path.name for path in (workplace / "exported").glob(".*")] == []
 
 
-def test_a_mel_run_exports_the_body_alone_for_microcontrollers(mel_exported):
-    assert files_of(mel_exported) == {*MODELS, *PICTURES, *PAPERS} | micro_files("body")
+def test_a_mel_run_exports_its_front_end_as_c(mel_exported):
+    front_end = {"micro/frontend.h", "micro/frontend.c"}
+    assert files_of(mel_exported) == {*MODELS, *PICTURES, *PAPERS} | micro_files("body") | front_end
     metrics = json.loads((mel_exported / "metrics.json").read_text())
     assert (metrics["front_end"], metrics["sample_rate_hz"], metrics["num_samples"]) == ("mel", 16_000, 24_180)
-    assert set(metrics["files"]) == {*MODELS, "micro/body.tflite"}
-    assert "frontend" not in (mel_exported / "card.md").read_text()
+    assert set(metrics["files"]) == {*MODELS, "micro/frontend.c", "micro/body.tflite"}
+    assert metrics["front_end_decisions"] == {"crops": 30, "changed": 0}  # float32 both, on ten clips of three crops
 
 
 def test_metrics_tell_how_the_model_was_made(metrics):
@@ -197,6 +200,18 @@ def test_metrics_hold_a_row_for_each_file_that_runs(exported, metrics):
 
 def test_the_microcontrollers_columns_are_those_of_litert_byte_for_byte(metrics):
     assert metrics["tflm_bytes_unlike_litert_reference"]["columns"] == 0
+
+
+def test_the_stream_and_its_strips_are_told(metrics):
+    stream, strips = metrics["stream"], metrics["strips"]
+    parts = ("head_bytes", "frontend_tail_bytes", "body_tail_bytes", "ring_bytes", "hop_bytes")
+    assert stream["total_bytes"] == sum(stream[part] for part in parts)
+    assert stream["ring_bytes"] == 151 * 20 and stream["hop_bytes"] == 213 * 2
+    for name in ("body", "model"):
+        row, file = strips[f"{name}.tflite"], metrics["files"][f"micro/{name}.tflite"]
+        assert row["arena_bytes"] == file["arena_bytes"] < row["arena_bytes_before"]
+    assert strips["model.tflite"]["macs"] <= 1.001 * strips["model.tflite"]["macs_before"]
+    assert metrics["front_end_decisions"]["crops"] == 30
 
 
 def test_sha256sum_finds_every_file_as_it_was(exported):
