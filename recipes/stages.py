@@ -81,10 +81,8 @@ class Stages:
 
         keras.utils.set_random_seed(self.seed)  # new weights are the same, whatever was made before in this process
         backbone = step(made.backbone, finetune)
-        before, cost = (
-            payoff.Cost(*(made.steps[-1][figure] for figure in payoff.Cost._fields)),
-            payoff.cost_of(backbone),
-        )
+        before = payoff.Cost(*(made.steps[-1][figure] for figure in payoff.Cost._fields))
+        cost = payoff.cost_of(backbone)
         unpaid = payoff.unpaid(before, cost, step.lowers)
         if unpaid and not self.allow_no_gain:
             raise ZooError(

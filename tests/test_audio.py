@@ -127,8 +127,9 @@ def assert_refused(path, reason):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_file_that_is_no_sound_is_named(tmp_path):
-    (tmp_path / "clip.wav").write_bytes(b"RIFF, he said, and left")
+@pytest.mark.parametrize("content", [b"RIFF, he said, and left", b"", b"RIFF\x30\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0"])
+def test_a_file_that_is_no_sound_is_named(tmp_path, content):
+    (tmp_path / "clip.wav").write_bytes(content)  # the last one is the beginning of a sound
     assert_refused(tmp_path / "clip.wav", "does not decode")
 
 

@@ -17,7 +17,7 @@ HOMES = {
     "keras": ("zoo.backend", "zoo.export.keras3"),  # keras3.py is run in a process of its own, never imported
     "kapre": ("zoo.frontends", "zoo.export.keras3"),
     "tensorflow_io": ("zoo.audio",),
-    "tensorflow_datasets": ("zoo.datasets", "zoo.pipeline"),
+    "tensorflow_datasets": ("zoo.datasets",),
     "tensorflow_model_optimization": ("zoo.compress.magnitude", "zoo.compress.qat"),
     "keras_tuner": ("zoo.compress.search",),
     "matplotlib": ("zoo.plots",),
@@ -37,7 +37,7 @@ ARROWS = {
     "zoo.models": ("zoo.backend", "zoo.models"),
     "zoo.frontends": ("zoo.backend",),
     "zoo.assembly": ("zoo.backend",),
-    "zoo.pipeline": ("zoo.backend", "zoo.audio", "zoo.datasets"),
+    "zoo.pipeline": ("zoo.backend", "zoo.audio"),
     "zoo.datasets": ("zoo.backend", "zoo.audio", "zoo.datasets"),
     "zoo.training": ("zoo.backend",),
     "zoo.compress.distill": ("zoo.backend",),

@@ -10,6 +10,8 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.progress import bar
 
+LEVEL, REPLICATES = 0.95, 10_000  # of the bootstrap
+
 
 def clip_scores(run, crops, name="model"):
     """Scores of each clip: the mean over its crops.
@@ -32,7 +34,7 @@ def accuracy(scores, targets):
     return float((scores.argmax(axis=1) == targets).mean())
 
 
-def interval(correct, groups, seed, replicates=10_000, level=0.95):
+def interval(correct, groups, seed):
     """(low, high) of the accuracy: percentile bootstrap over source recordings.
 
     correct: one boolean for each clip. groups: its source recording. Clips cut from one recording stand or fall
@@ -49,9 +51,9 @@ def interval(correct, groups, seed, replicates=10_000, level=0.95):
     clips, hits = np.bincount(group_of), np.bincount(group_of, weights=correct)
     # Groups with as many clips and hits are interchangeable: drawing how many of each kind is the same draw, but small.
     kinds, groups_of_kind = np.unique([clips, hits], axis=1, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(num_groups, groups_of_kind / num_groups, size=replicates)
+    draws = np.random.default_rng(seed).multinomial(num_groups, groups_of_kind / num_groups, size=REPLICATES)
     drawn_clips, drawn_hits = kinds @ draws.T
-    low, high = np.quantile(drawn_hits / drawn_clips, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn_hits / drawn_clips, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

@@ -29,8 +29,8 @@ PRUNING = PruneChannels(
 )
 
 
-def convolution(x, name, filters, strides=1):
-    x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False, name=name)(x)
+def convolution(x, name, filters, kernel=3, strides=1):
+    x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False, name=name)(x)
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x))
 
 
@@ -42,7 +42,7 @@ def residual(shape):
     inputs = keras.Input(shape, name="input")
     x = convolution(inputs, "stem", 12, strides=2)
     for stage, (filters, strides) in enumerate([(12, 1), (16, 2)], start=1):
-        y = convolution(x, f"stage{stage}_conv1", filters, strides)
+        y = convolution(x, f"stage{stage}_conv1", filters, strides=strides)
         y = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"stage{stage}_conv2")(y)
         y = layers.BatchNormalization(momentum=0.9, name=f"stage{stage}_conv2_norm")(y)
         if x.shape != y.shape:
@@ -59,9 +59,7 @@ def depthwise(shape):
         x = layers.ReLU(name=f"stage{stage}_relu")(
             layers.BatchNormalization(momentum=0.9, name=f"stage{stage}_norm")(x)
         )
-        x = layers.Conv2D(16, 1, use_bias=False, name=f"stage{stage}_pointwise")(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"stage{stage}_pointwise_norm")(x)
-        x = layers.ReLU(name=f"stage{stage}_pointwise_relu")(x)
+        x = convolution(x, f"stage{stage}_pointwise", 16, kernel=1)
     return scored(inputs, layers.GlobalAveragePooling2D(name="pool")(x))
 
 

@@ -166,12 +166,6 @@ def test_a_recurrent_layer_is_refused_by_name():
         qat.QuantizeAware(PLAN)(net, None)
 
 
-def test_a_model_inside_the_model_is_refused():
-    inputs = keras.Input((8, 8, 2))
-    with pytest.raises(ZooError, match="net is a model inside the model"):
-        qat.QuantizeAware(PLAN)(keras.Model(inputs, build_net()(inputs)), None)
-
-
 def test_quick_is_one_epoch_and_no_lower_cost_is_claimed():
     step = qat.QuantizeAware(PLAN, "pool")
     assert step.quick() == qat.QuantizeAware(PLAN.with_epochs(1), "pool") and step.lowers == ()

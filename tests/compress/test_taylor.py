@@ -1,3 +1,5 @@
+"""Saliency of channels and of weights, judged by slow loops over single clips; and channels that are masked by it."""
+
 import functools
 
 from zoo.backend import keras, tf
@@ -7,7 +9,8 @@ import pytest
 
 from zoo.assembly import join
 from zoo.compress import surgery
-from zoo.compress.taylor import TaylorPruning, WeightSaliency, channels_left, count_channels
+from zoo.compress.saliency import WeightSaliency
+from zoo.compress.taylor import TaylorPruning, channels_left, count_channels
 from zoo.errors import ZooError
 from zoo.frontends import LogMel
 from zoo.models import acdnet

@@ -30,7 +30,7 @@ from zoo.compress.magnitude import (
     prunable_kernels,
     saliency_of,
 )
-from zoo.compress.taylor import SaliencyCallback
+from zoo.compress.saliency import SaliencyCallback
 from zoo.errors import ZooError
 
 SHARES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -67,7 +67,6 @@ class SparsifyLayerwise:
             raise ZooError("SparsifyLayerwise: layers and weights are scored during an epoch of a plan; pass a plan")
 
     def __call__(self, backbone, finetune):
-        check_backbone(backbone)
         for number in range(1, self.rounds + 1):
             curve = sensitivity_curve(backbone, self.plan, finetune, f"round{number}_sensitivity")
             taylor = saliency_of(backbone, "taylor", self.plan, finetune, f"round{number}_saliency")

@@ -17,7 +17,7 @@ import numpy as np
 from tensorflow_model_optimization.sparsity import keras as tfmot
 
 from zoo.compress import check_backbone, copy_of
-from zoo.compress.taylor import WeightSaliency
+from zoo.compress.saliency import WeightSaliency
 from zoo.errors import ZooError
 
 layers = keras.layers

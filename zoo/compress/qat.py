@@ -7,7 +7,7 @@ follows without a norm, and gives all channels of a depthwise kernel one range.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zoo.backend import keras, tf
 
@@ -30,10 +30,10 @@ class QuantizeAware:
     that calibration finds.
     """
 
-    plan: object  # how to fine-tune: a zoo.training.Plan
+    plan: Any  # of the fine-tuning: a zoo.training.Plan
     seam: str = ""  # name of the layer after which int8 begins; without it the input is rounded
 
-    lowers: ClassVar[tuple] = ()
+    lowers: ClassVar = ()
 
     def __call__(self, backbone, finetune):
         """A new backbone. Raises: ZooError naming a layer that cannot be trained so (a recurrent one)."""

@@ -1,82 +1,17 @@
-"""What a channel or a weight is worth, measured while a model trains; and channels masked by it, step by step.
+"""Channels masked step by step while a model trains, the lowest first.
 
-A Taylor expansion of the loss tells without trying how far it moves when something becomes zero: activation x gradient
-for a channel, weight x gradient for a weight. Each callback here works in anyone's model.fit. It scores a batch before
-the batch trains, with dropout off and batch normalisation's statistics fixed, so that no clip touches another one's
-gradient, and one backward pass holds them all.
-
-Source: Molchanov et al. 2017, "Pruning Convolutional Neural Networks for Resource Efficient Inference"; Mohaimenuzzaman
-et al. 2023, equations 7 and 9 to 11; Mou and Milanova 2024, section 2.2.1, its Hessian taken as the diagonal Fisher.
+Source: Mohaimenuzzaman et al. 2023, equations 7, 10 and 11; section 4.2.
 """
 
-import functools
 import math
 
 from zoo.backend import keras, tf
 
 import numpy as np
 
-from zoo.compress import check_backbone, surgery
+from zoo.compress import surgery, units
+from zoo.compress.saliency import SaliencyCallback, kernel_of
 from zoo.errors import ZooError
-
-
-class SaliencyCallback(keras.callbacks.Callback):
-    """Wraps the fitted model's train_step while it is fitted, and scores `backbone`: that model, or nested in it.
-
-    Subclasses say what is kept of a backbone (`_prepare`) and what happens around a step (`_around`).
-    """
-
-    def __init__(self, backbone):
-        super().__init__()
-        self.backbone = backbone
-        self._scored = None
-
-    def set_model(self, model):
-        super().set_model(model)
-        _unwrap(model)  # a fit that was broken off left it wrapped
-        backbone = model if self.backbone is None else self.backbone
-        if backbone is not self._scored:  # a second call must not lose what was restored in between
-            check_backbone(backbone)
-            self._prepare(backbone)
-            self._scored = backbone
-
-    def on_train_begin(self, logs=None):
-        model = self.model
-        if len(model.outputs) != 1 or not model.loss:
-            raise ZooError(
-                f"{model.name}: saliency is of one output's compiled loss; it has {len(model.outputs)} outputs and "
-                f"{'a' if model.loss else 'no'} loss"
-            )
-        self._front = _front_of(model, self._scored)
-        # A container of its own: the model's counts each call into the loss that fit reports.
-        self._compiled_loss = type(model.compiled_loss)(model.loss, output_names=model.output_names)
-        wrapped = functools.partial(self._around, model.train_step)
-        wrapped.unwrapped = vars(model).get("train_step")  # None: the class's own
-        model.train_step = wrapped
-        model.make_train_function(force=True)
-
-    def on_train_end(self, logs=None):
-        _unwrap(self.model)
-
-    def _clips_of(self, data):
-        """(what enters the backbone, labels, sample weights or None)."""
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        return x if self._front is None else self._front(x, training=False), y, weights
-
-    def _loss(self, y, scores, weights):
-        """The sum of the clips' losses, without regularisers."""
-        loss = self._compiled_loss(y, scores, weights)
-        if loss.shape.rank == 0 and _reduction(self.model.loss) != keras.losses.Reduction.SUM:
-            loss *= tf.cast(_number_of_clips(scores), loss.dtype)
-        return tf.reduce_sum(loss)
-
-    def _check_finite(self, arrays, what, epoch):
-        """Raises ZooError naming the first layer whose array is not finite; the model is left as it was."""
-        broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-        if broken:
-            _unwrap(self.model)
-            found = f"epoch {epoch + 1}: the {what} of {broken[0]} is not finite"
-            raise ZooError(f"{found}; lower the learning rate or look at the data")
 
 
 class TaylorPruning(SaliencyCallback):
@@ -88,14 +23,10 @@ class TaylorPruning(SaliencyCallback):
 
     by: "taylor" is, for each clip of the step's last epoch, |mean over positions of activation x gradient| where the
     channel leaves its block, averaged over clips; "magnitude" the sum of the absolute kernel weights. Either is divided
-    by its layer's L2 norm. keep: names of layers that lose none. backbone: the model nested in the fitted one that is
-    pruned; None means the fitted model itself.
-
-    state: what a checkpoint must hold for a resumed fit to end as a straight one.
+    by its layer's L2 norm. keep: names of layers that lose none.
 
     Raises: ZooError if `share` is not between 0 and 1, if a layer in `keep` is not there, if so many channels cannot
     go, or if a saliency is not finite.
-    Source: Mohaimenuzzaman et al. 2023, equations 7, 10 and 11; section 4.2.
     """
 
     def __init__(self, share, channels_per_step=1, epochs_per_step=2, by="taylor", keep=(), backbone=None):
@@ -207,7 +138,7 @@ class TaylorPruning(SaliencyCallback):
 
     def _score(self, x, y, weights):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([_kernel_of(self._scored.get_layer(name)) for name in self._candidates.groups])  # frozen or not
+            tape.watch([kernel_of(self._scored.get_layer(name)) for name in self._candidates.groups])  # frozen or not
             *maps, scores = self._probe(x, training=False)
             loss = self._loss(y, scores, weights)
         gradients = tape.gradient(loss, maps, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -217,7 +148,7 @@ class TaylorPruning(SaliencyCallback):
             change = tf.reduce_mean(change, axis=list(range(1, change.shape.rank - 1)))
             salience.append(tf.reduce_sum(tf.abs(change), axis=0))
         self._sums.assign_add(tf.concat(salience, axis=0))
-        return self._clips.assign_add(tf.cast(_number_of_clips(scores), tf.float32))
+        return self._clips.assign_add(tf.cast(tf.shape(scores)[0], tf.float32))
 
     def _magnitudes(self):
         """Sum of each channel's absolute kernel weights. Shape: (scored,)"""
@@ -225,72 +156,9 @@ class TaylorPruning(SaliencyCallback):
         for name in self._candidates.groups:
             layer = self._scored.get_layer(name)
             transposed = isinstance(layer, (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose))
-            kernel = np.moveaxis(_kernel_of(layer).numpy(), -2 if transposed else -1, 0)
+            kernel = np.moveaxis(kernel_of(layer).numpy(), -2 if transposed else -1, 0)
             sums.append(np.abs(kernel).reshape(len(kernel), -1).sum(axis=1))
         return np.concatenate(sums)
-
-
-class WeightSaliency(SaliencyCallback):
-    """Keras callback that scores each weight of the kernels over an epoch of fit: how far the loss moves without it.
-
-    `saliency` is then {layer: array of its kernel's shape}, of a separable layer the pointwise kernel. With w a weight
-    and g_i the gradient of clip i's loss, order 1 is |mean of w g_i|, and order 2 |mean of -w g_i + w^2 g_i^2 / 2|: the
-    squares of single clips' gradients, so it takes them one at a time. It changes nothing; a fit that must not
-    either has a learning rate of 0. backbone, state: as `TaylorPruning`'s.
-
-    Raises: ZooError if a saliency is not finite.
-    Source: Mou and Milanova 2024, section 2.2.1, at a step of -w.
-    """
-
-    def __init__(self, order=1, backbone=None):
-        super().__init__(backbone)
-        if order not in (1, 2):
-            raise ZooError(f"no Taylor saliency of order {order!r}; choose 1 or 2")
-        self.order = order
-
-    @property
-    def saliency(self):
-        """{layer: array of its kernel's shape} of the last epoch; zeros before the first one."""
-        clips = max(self._clips.numpy(), 1)
-        return {name: np.abs(total.numpy()) / clips for name, total in zip(self._kernels, self._sums)}
-
-    def _prepare(self, backbone):
-        self._kernels = {layer.name: _kernel_of(layer) for layer in backbone.layers if _kernel_of(layer) is not None}
-        self._sums = [tf.Variable(tf.zeros_like(kernel), trainable=False) for kernel in self._kernels.values()]
-        self._clips = tf.Variable(0.0, trainable=False)
-        self.state = tf.train.Checkpoint(sums=self._sums, clips=self._clips)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        for total in (*self._sums, self._clips):
-            total.assign(tf.zeros_like(total))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check_finite(self.saliency, "saliency", epoch)
-
-    def _around(self, train_step, data):
-        x, y, weights = self._clips_of(data)
-        if self.order == 1:
-            self._score(x, y, weights)
-        else:
-            clips = (x, y) if weights is None else (x, y, weights)
-            tf.map_fn(self._score_one, clips, fn_output_signature=tf.float32, parallel_iterations=1)
-        return train_step(data)
-
-    def _score_one(self, clip):
-        x, y, *weights = tf.nest.map_structure(lambda value: value[None], clip)
-        return self._score(x, y, *(weights or [None]))
-
-    def _score(self, x, y, weights):
-        kernels = list(self._kernels.values())
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(kernels)
-            scores = self._scored(x, training=False)
-            loss = self._loss(y, scores, weights)
-        gradients = tape.gradient(loss, kernels, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        for total, kernel, gradient in zip(self._sums, kernels, gradients):
-            change = -kernel * gradient
-            total.assign_add(change if self.order == 1 else change + change**2 / 2)
-        return self._clips.assign_add(tf.cast(_number_of_clips(scores), tf.float32))
 
 
 def channels_left(total, share):
@@ -314,7 +182,7 @@ class _Candidates:
         self.fixed = sum(
             len(channels.groups[name])
             for name, reason in channels.fixed.items()
-            if name in channels.groups and reason != surgery.MAKES_THE_OUTPUT
+            if name in channels.groups and reason != units.MAKES_THE_OUTPUT
         )
         strangers = [name for name in keep if name not in {*self.groups, *channels.fixed}]
         if strangers:
@@ -380,44 +248,3 @@ class _Candidates:
                 f"{self.name}: {left} of {self.total} channels cannot be reached, {least} must stay (one a layer, what "
                 "is kept, what cannot be removed); remove a smaller share or keep fewer layers"
             )
-
-
-def _unwrap(model):
-    """Gives back the train_step that `model` had before any callback of this module."""
-    while hasattr(step := vars(model).get("train_step"), "unwrapped"):
-        if step.unwrapped is None:
-            del model.train_step
-        else:
-            model.train_step = step.unwrapped
-        model.train_function = None
-
-
-def _front_of(model, backbone):
-    """What `model` makes of its input before `backbone` has it; None if they are one.
-
-    Raises: ZooError unless the backbone is nested in the model and ends it.
-    """
-    if model is backbone:
-        return None
-    for node in sum(getattr(model, "_nodes_by_depth", {}).values(), []):
-        if node.layer is backbone and node.flat_output_ids == [str(id(tensor)) for tensor in model.outputs]:
-            return keras.Model(model.input, node.keras_inputs)
-    raise ZooError(
-        f"{model.name}: its scores are not those of {backbone.name}; fit the backbone, or zoo.assembly.join's model"
-    )
-
-
-def _kernel_of(layer):
-    """The kernel that makes a layer's channels, or None."""
-    for name in ("pointwise_kernel", "depthwise_kernel", "kernel"):
-        if hasattr(layer, name):
-            return getattr(layer, name)
-    return None
-
-
-def _number_of_clips(scores):
-    return tf.shape(scores)[0]
-
-
-def _reduction(loss):
-    return getattr(tf.nest.flatten(loss)[0], "reduction", keras.losses.Reduction.AUTO)

@@ -11,7 +11,7 @@ under 80 %, and a small network that sees time passes 95 %.
 """
 
 import csv
-import pathlib
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -297,16 +297,8 @@ def knocking(rng, num_samples, knocks_per_s=(3.5, 7.5)):
 
 
 SOUNDS = {
-    "rain": rain,
-    "sea_waves": sea_waves,
-    "wind": wind,
-    "crackling_fire": crackling_fire,
-    "clock_tick": clock_tick,
-    "engine": engine,
-    "siren": siren,
-    "bird_chirp": bird_chirp,
-    "telephone": telephone,
-    "knocking": knocking,
+    sound.__name__: sound
+    for sound in (rain, sea_waves, wind, crackling_fire, clock_tick, engine, siren, bird_chirp, telephone, knocking)
 }
 LABELS = tuple(SOUNDS)
 
@@ -339,7 +331,7 @@ def _loud_moments_rms(sound):
     return np.sqrt(np.quantile(np.mean(frames**2, axis=1), 0.95))
 
 
-def synthesise(label: str, rng: np.random.Generator) -> np.ndarray:
+def synthesise(label, rng):
     """One clip of the class, 2 to 7 s at 44.1 kHz: its sound in a room, over a background, through a microphone.
 
     Shape: (time,), float32, in [-1, 1]
@@ -353,8 +345,8 @@ def synthesise(label: str, rng: np.random.Generator) -> np.ndarray:
     return (clip / np.max(np.abs(clip)) * 10 ** (rng.uniform(*PEAK_DB) / 20)).astype(np.float32)
 
 
-def write(folder, clips_per_class: int = 40, seed: int = 2026) -> None:
-    """Nothing comes back: the folder holds the data set in ESC-50's layout, audio/ (FLAC, 16 bit) and meta/synth10.csv.
+def write(folder, clips_per_class=40, seed=2026):
+    """Fills the folder with the data set in ESC-50's layout: audio/ (FLAC, 16 bit) and meta/synth10.csv.
 
     A clip depends on the seed, its class and its index alone: fewer clips are the first of more clips.
 
@@ -362,7 +354,7 @@ def write(folder, clips_per_class: int = 40, seed: int = 2026) -> None:
     """
     if clips_per_class % NUM_FOLDS:
         raise ValueError(f"synth10: {clips_per_class} clips per class; give a multiple of {NUM_FOLDS}, for equal folds")
-    folder = pathlib.Path(folder)
+    folder = Path(folder)
     for name in ("audio", "meta"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     rows = []
