@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def main(argv=None):
         parser.error(error)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}" if error.filename else error)
+    except KeyboardInterrupt:
+        parser.exit(130, "\nstopped; nothing was written\n")
 
 
 def _report(folders):
@@ -64,23 +69,19 @@ def _bench(args):
     from zoo.measure import bench
 
     for path in filter(None, [args.json, args.picture]):
-        if path.is_dir() or path.exists() and not args.overwrite:
-            raise ZooError(f"{path} exists; pass --overwrite to replace a file, or another name")
+        _refuse_existing(path, args.overwrite)
     if args.picture and args.picture.suffix != ".png":
         raise ZooError(f"{args.picture}: pictures are PNG; end the name with .png")
     report = bench.report(args.model)
     print(bench.told(report))
-    try:
-        if args.json:
-            with whole_file(args.json) as unfinished:
-                unfinished.write_text(json.dumps(report, indent=2) + "\n")
-        if args.picture:
-            from zoo import plots  # matplotlib is not in the light install
+    if args.json:
+        with whole_file(args.json) as unfinished:
+            unfinished.write_text(json.dumps(report, indent=2) + "\n")
+    if args.picture:
+        from zoo import plots  # matplotlib is not in the light install
 
-            with whole_file(args.picture) as unfinished:
-                plots.memory_over_time(report["files"], unfinished, f"{report['model']}: memory over time")
-    except OSError as error:
-        raise ZooError(f"{error.filename}: {error.strerror}") from error
+        with whole_file(args.picture) as unfinished:
+            plots.memory_over_time(report["files"], unfinished, f"{report['model']}: memory over time")
 
 
 STRIPS = """\
@@ -111,7 +112,7 @@ def _strips(args):
     _refuse_existing(args.out, args.overwrite)
     if args.check < 1 or args.max_extra < 0:
         raise ZooError("--check takes 1 or more, --max-extra 0 or more")
-    model = _read(args.model)
+    model = args.model.read_bytes()
     try:
         verify.open_file(model)
     except verify.NotForTflm:
@@ -133,6 +134,10 @@ MODEL is anyone's Keras audio classifier (.h5 or .keras, of Keras 2 or 3) that t
 spectrogram made by Kapre's layers or, told by --mel, by code of its own. Recordings set the ranges of int8, and every
 third of them judges what int8 changed. MODEL may also be a folder that was exported: C arrays that it lacks, because
 they are long, are added.
+
+--mel tells of librosa's bands over frames without padding, each under a periodic Hann window: n_fft, window_samples,
+hop_samples, low_hz (else 0), high_hz (else half the rate), spectrum (power or magnitude), log (decibel or natural),
+floor (what less is counted as) and reference (what has the level 0; else the floor).
 
 examples:
   python -m zoo export model.keras --out exported/mine --sample-rate-hz 16000 --labels labels.txt --clips recordings/
@@ -172,42 +177,45 @@ def _export(args):
     missing = [flag for flag, value in needed.items() if not value]
     if missing:
         raise ZooError(f"a Keras model needs {', '.join(missing)}; see python -m zoo export --help")
-    _refuse_existing(args.out, args.overwrite)
-    labels = _read(args.labels).decode("utf-8", errors="replace").splitlines()
-    mel = args.mel and dict(_setting(setting) for setting in args.mel.split(","))
+    if args.out.exists() and not (args.overwrite and (args.out / "SHA256SUMS").is_file()):
+        raise ZooError(f"{args.out} exists; pass another name, or --overwrite to replace an exported folder")
+    labels, mel = _labels(args.labels), args.mel and dict(map(_setting, args.mel.split(",")))
 
     from zoo.export import foreign
 
-    command = f"python -m zoo export {args.model.name} --out {args.out.name} --sample-rate-hz {args.sample_rate_hz} ..."
+    command = ["python -m zoo export", args.model.name]
+    for flag, value in {**needed, "--seam": args.seam, "--mel": args.mel}.items():
+        if value:
+            command += [flag, shlex.quote(value.name if isinstance(value, Path) else str(value))]
     metrics = foreign.export_keras(
-        args.model, args.out, args.sample_rate_hz, labels, args.clips, args.seam, mel, command, args.overwrite
+        args.model, args.out, args.sample_rate_hz, labels, args.clips, args.seam, mel, " ".join(command), args.overwrite
     )
     print((args.out / "card.md").read_text(encoding="utf-8"))
     print(f"{args.out}: {len(metrics['files'])} files compared; see card.md")
 
 
+def _labels(path):
+    """The lines of a file, without empty ones at its end."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().split("\n")
+    except UnicodeDecodeError as error:
+        raise ZooError(f"{path}: is no UTF-8; save it as such") from error
+    labels = [line.strip() for line in lines]
+    if "" in labels:
+        raise ZooError(f"{path}: line {labels.index('') + 1} is empty; one label a line")
+    return labels
+
+
 def _setting(text):
-    name, equals, value = text.partition("=")
+    name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
         raise ZooError(f"--mel: {text!r} is no setting; write KEY=VALUE")
-    for kind in (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            continue
     return name, value
 
 
 def _refuse_existing(path, overwrite):
-    if path.exists() and not overwrite:
-        raise ZooError(f"{path} exists; pass --overwrite to replace it, or another name")
-
-
-def _read(path):
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ZooError(f"{path}: {error.strerror}") from error
+    if path.is_dir() or path.exists() and not overwrite:
+        raise ZooError(f"{path} exists; pass --overwrite to replace a file, or another name")
 
 
 def _add_command(commands, name, short, description):

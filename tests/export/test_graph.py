@@ -1,5 +1,7 @@
 """Which tensors live when, against graphs whose bytes are counted by hand."""
 
+import warnings
+
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
@@ -58,3 +60,14 @@ def test_an_operator_that_takes_or_makes_no_tensor_is_refused(inputs, outputs):
     root.operatorCodes, root.subgraphs = [code], [subgraph]
     with pytest.raises(ZooError, match="VAR_HANDLE takes or makes no tensor"):
         of(root)
+
+
+@pytest.mark.parametrize("dtype, size_bytes", [("BOOL", 6), ("INT8", 6), ("FLOAT16", 12), ("STRING", 0), ("INT4", 3)])
+def test_bytes_of_a_tensor_are_those_of_its_dtype(dtype, size_bytes):
+    root, subgraph, tensor = schema.ModelT(), schema.SubGraphT(), schema.TensorT()
+    tensor.name, tensor.shape, tensor.type, tensor.buffer = b"x", [2, 3], getattr(schema.TensorType, dtype), 0
+    subgraph.tensors, subgraph.operators, subgraph.inputs, subgraph.outputs = [tensor], [], [0], [0]
+    root.operatorCodes, root.subgraphs, root.buffers = [], [subgraph], [schema.BufferT()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert of(root).tensors[0].bytes == size_bytes

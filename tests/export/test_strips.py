@@ -286,3 +286,15 @@ def test_a_changed_byte_is_noticed(peaked):
     other = tflite.to_int8(convolutions("valid"), np.ones((2, 40, 24, 1), np.float32))
     with pytest.raises(AssertionError, match="strips changed the output"):
         strips.assert_same_bytes(peaked, other)
+
+
+def test_a_changed_byte_of_a_second_output_is_noticed_and_a_second_input_is_fed():
+    one, two = keras.Input((4,), name="one"), keras.Input((4,), name="two")
+
+    def file(sign):
+        ends = [layers.Add()([one, two]), layers.Multiply()([one, two * sign])]
+        return tf.lite.TFLiteConverter.from_keras_model(keras.Model([one, two], ends)).convert()
+
+    strips.assert_same_bytes(file(1.0), file(1.0))
+    with pytest.raises(AssertionError, match="changed the output"):
+        strips.assert_same_bytes(file(1.0), file(-1.0))

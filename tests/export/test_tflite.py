@@ -118,3 +118,12 @@ def test_a_layer_of_zeros_is_refused_in_int8_by_name_for_the_kernels_die_of_it()
     model = keras.Model(inputs, keras.layers.Dense(2, kernel_initializer="zeros", name="dead")(inputs))
     with pytest.raises(ZooError, match="only zeros are left in dead"):
         tflite.to_int8(model, np.ones((4, 6), np.float32))
+
+
+def test_what_the_converter_refuses_is_one_line(net, monkeypatch):
+    def refused(_):
+        raise RuntimeError("Quantization to 16x8-bit not yet supported\nfor op: 'CUMSUM'.")
+
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "convert", refused)
+    with pytest.raises(ZooError, match="^body: TFLite's converter refuses it: .* not yet supported for op: 'CUMSUM'"):
+        tflite.to_float(net.body)

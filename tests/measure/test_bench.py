@@ -213,6 +213,28 @@ def test_an_operator_that_tflm_lacks_is_named_with_its_layer(tmp_path, capsys):
     assert re.search(r"TFLM lacks the operator RFFT2D, which makes .*(stft|short_time)", told), told
 
 
+def test_an_operator_that_litert_has_optimised_alone_is_no_damage(tmp_path):
+    """TFLM has ELU; LiteRT's reference kernels have not."""
+    sound = keras.Input((8,), name="sound")
+    (tmp_path / "elu.tflite").write_bytes(tflite.to_float(keras.Model(sound, layers.ELU(name="elu")(sound))))
+    assert bench.report(tmp_path / "elu.tflite")["files"][0]["resolver"] == ["AddElu"]
+
+
+def test_multiplies_of_a_fused_lstm_are_those_of_its_eight_matrices(tmp_path):
+    sound = keras.Input((20, 4), name="sound")
+    model = keras.Model(sound, layers.LSTM(3, name="lstm")(sound))
+    (tmp_path / "lstm.tflite").write_bytes(tflite.to_float(model))
+    (file,) = bench.report(tmp_path / "lstm.tflite")["files"]
+    assert file["macs"] == 20 * 4 * (4 * 3 + 3 * 3)
+
+
+def test_a_folder_that_an_older_zoo_wrote_gets_one_line(made, tmp_path, capsys):
+    for name in ("frontend", "body"):
+        (tmp_path / "micro").mkdir(exist_ok=True)
+        (tmp_path / f"micro/{name}.tflite").write_bytes((made / f"exported/micro/{name}.tflite").read_bytes())
+    assert "settings.h: not there, or not as this zoo writes it; export the model again" in refusal(capsys, tmp_path)
+
+
 def test_open_shapes_are_refused_and_an_open_batch_is_not(tmp_path, capsys):
     for name, steps in (("open", None), ("batch", 20)):
         sound = keras.Input((steps, 4), name="sound")

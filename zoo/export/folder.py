@@ -20,7 +20,7 @@ from zoo.frontends import LogMel, Raw
 from zoo.measure.arena import StreamMemory, stream_memory
 
 ONE_CALL_MAX_EXTRA = 0.001  # of the multiplies: micro/model.tflite is there to be compared with
-DECISION_S = 0.25  # between two decisions of the self-test
+DECISION_S = 0.25  # between two decisions of the self-test, or a column where that takes longer
 # Further files of the whole model, for comparison or for a CPU: form -> function (model, calibration) -> bytes.
 FORMS = {
     "fp16": lambda model, _: tflite.to_float16(model),
@@ -53,7 +53,7 @@ class Written(NamedTuple):
     """What came of the files' making."""
 
     column_stride_samples: int | None  # how far apart columns begin in a stream; None: micro/ holds the one call alone
-    calibration_accuracy: float  # of the float body, on the crops that the sensitivity is told on
+    calibration_accuracy: float | None  # of the float body, on the crops that the sensitivity is told on
     sensitivity: list  # of the body's tensors to 8 bits: rows of `mixed.sensitivity`, the worst first
     wide: tuple  # the tensors that have 16 bits instead
     strips: dict  # file of micro/ -> its `strips.Stripped`
@@ -67,13 +67,18 @@ def write_models(folder, front_end, backbone, seam_layer, calibration, targets, 
     holds the one int8 call alone.
 
     front_end: the spec (`zoo.frontends`). calibration, targets: unmixed training crops (n, samples), float32 in
-    [-1, 1), and their classes (n,).
+    [-1, 1), and their classes (n,); None where nobody asks for the sensitivity, which max_drop needs.
+
+    Raises: ZooError for what cannot be converted, and for an operator that TFLM lacks, by layer.
     """
     folder = Path(folder)
     twin = front_end.build_tflite_twin()
     front, body = assembly.cut(twin, backbone, seam_layer)
     columns = seam.columns_of(front, calibration)
-    sensitivity, wide = mixed.sensitivity(body, columns, targets, quantisation.ranges), ()
+    sensitivity, wide, accuracy = [], (), None
+    if targets is not None:
+        sensitivity = mixed.sensitivity(body, columns, targets, quantisation.ranges)
+        accuracy = float((body.predict(columns, verbose=0).argmax(axis=1) == targets).mean())
     if quantisation.max_drop is None:
         body_file = seam.int8_body(body, columns, quantisation.ranges)
     else:
@@ -106,7 +111,6 @@ def write_models(folder, front_end, backbone, seam_layer, calibration, targets, 
         (micro_folder / "model.tflite").write_bytes(one_call.model)
         if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:
             micro.write_c_array(one_call.model, "model", micro_folder)
-    accuracy = float((body.predict(columns, verbose=0).argmax(axis=1) == targets).mean())
     return Written(stride_samples, accuracy, sensitivity, wide, stripped, memory)
 
 
@@ -115,7 +119,7 @@ def _write_sources(folder, stride_samples, sample_rate_hz, labels):
 
     What the board's self-test has to say comes from TFLM here.
     """
-    columns_per_decision = round(DECISION_S * sample_rate_hz / stride_samples)
+    columns_per_decision = max(1, round(DECISION_S * sample_rate_hz / stride_samples))
     stream = open_stream(folder, stride_samples, columns_per_decision=columns_per_decision)
     pcm = golden_sound(sample_rate_hz, stream.window_samples + 2 * columns_per_decision * stride_samples)
     memory = stream_memory(stream.frontend, stream.body)

@@ -12,6 +12,10 @@ from zoo.errors import ZooError
 DTYPES = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
 OPERATORS = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
+# Of what numpy does not know. Strings and handles have no size of their own.
+BITS = {"string": 0, "resource": 0, "variant": 0, "int2": 2, "int4": 4, "uint4": 4, "bfloat16": 16,
+        "float8_e4m3fn": 8, "float8_e5m2": 8}  # fmt: skip
+
 ARENA_ALIGNMENT_BYTES = 16
 
 
@@ -106,7 +110,8 @@ def _tensor(root, tensor):
     shape = tuple(map(int, tensor.shape if tensor.shape is not None else ()))
     dtype = DTYPES[tensor.type]
     data = root.buffers[tensor.buffer].data
-    size_bytes = math.prod(shape) * np.dtype(dtype).itemsize if hasattr(np, dtype) and dtype != "string" else 0
+    bits = BITS[dtype] if dtype in BITS else 8 * np.dtype(dtype).itemsize
+    size_bytes = -(-math.prod(shape) * bits // 8)
     return Tensor(tensor.name.decode(errors="replace"), shape, dtype, size_bytes, data is not None)
 
 
@@ -117,7 +122,10 @@ def _open_shape(tensor):
 
 
 def _macs(name, operator, tensors):
-    """Multiplies for one input, each with its addition: those of convolutions and dense layers, as `counts` has it."""
+    """Multiplies for one input, each with its addition, of what has weights: convolutions, dense layers, LSTMs."""
+    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":  # input, then eight matrices: four of the input, four of the state
+        steps = math.prod(tensors[operator.inputs[0]].shape[:2])
+        return steps * sum(math.prod(tensors[i].shape) for i in operator.inputs[1:9] if i >= 0)
     if name not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"):
         return 0
     given, weights = (tensors[i].shape for i in operator.inputs[:2])

@@ -12,6 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from zoo.errors import ZooError
+from zoo.export import graph
 from zoo.export.stderr import captured_stderr
 
 OP_RESOLVERS = {"xnnpack": OpResolverType.AUTO, "reference": OpResolverType.BUILTIN_REF}
@@ -79,7 +80,11 @@ class Arena(NamedTuple):
 
 
 class Runner:
-    """What LiteRT and TFLM share; each brings .input, .output, .kernels and _invoke(batch of one)."""
+    """What LiteRT and TFLM share; each brings .input, .output, .kernels and _invoke(batch of one).
+
+    .input and .output are the first ones, where a file has several; `run_all` of both runners takes and gives all. What
+    a recurrent layer keeps from call to call is forgotten before each: samples have nothing to do with each other.
+    """
 
     @property
     def input_shape(self):
@@ -124,21 +129,25 @@ class LiteRT(Runner):
                 experimental_op_resolver_type=OP_RESOLVERS[kernels],
             )
             self._interpreter.allocate_tensors()
-        (input_details,) = self._interpreter.get_input_details()
-        (output_details,) = self._interpreter.get_output_details()
-        self.input, self.output = Tensor.of(input_details), Tensor.of(output_details)
-        self._input_index, self._output_index = input_details["index"], output_details["index"]
+        self._ends = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.input, self.output = (Tensor.of(details[0]) for details in self._ends)
+
+    def run_all(self, given):
+        """Every output, in its own dtype, for one array for each input: lists."""
+        self._interpreter.reset_all_variables()
+        for details, value in zip(self._ends[0], given, strict=True):
+            self._interpreter.set_tensor(details["index"], value)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(details["index"]) for details in self._ends[1]]
 
     def _invoke(self, batch):
-        self._interpreter.set_tensor(self._input_index, batch)
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output_index)
+        return self.run_all([batch])[0]
 
 
 class TFLM(Runner):
     """A model (its bytes or its path) with the kernels of TensorFlow Lite for Microcontrollers.
 
-    Raises: ZooError when TFLM has no kernel for one of its operators, or no room.
+    Raises: ZooError for an operator that TFLM lacks, named with the tensor that it makes, and where there is no room.
     """
 
     kernels = "tflm"
@@ -151,7 +160,8 @@ class TFLM(Runner):
             with captured_stderr() as lines:
                 self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=TFLM_ARENA_LIMIT_BYTES)
         except RuntimeError as error:
-            raise ZooError(f"TFLM cannot run this model: {' '.join(lines) or error}") from error
+            raise ZooError(_why_not(" ".join(lines) or str(error), model)) from error
+        self._outputs = len(graph.load(model).subgraphs[0].outputs)
         self.input = Tensor.of(self._interpreter.get_input_details(0))
         self.output = Tensor.of(self._interpreter.get_output_details(0))
 
@@ -170,10 +180,40 @@ class TFLM(Runner):
         """Bytes of the whole arena."""
         return self.arena.head_bytes + self.arena.tail_bytes
 
-    def _invoke(self, batch):
-        self._interpreter.set_input(batch, 0)
+    def run_all(self, given):
+        """Every output, in its own dtype, for one array for each input: lists."""
+        self._interpreter.reset()
+        for number, value in enumerate(given):
+            self._interpreter.set_input(value, number)
         self._interpreter.invoke()
-        return self._interpreter.get_output(0)
+        return [self._interpreter.get_output(number) for number in range(self._outputs)]
+
+    def _invoke(self, batch):
+        return self.run_all([batch])[0]
+
+
+def _why_not(message, model):
+    """What TFLM says of a file that it does not take, with the layer: the tensor that the operator makes."""
+    read = graph.read(model)
+
+    def made_by(operator):
+        return read.tensors[operator.outputs[0]].name.split(";")[0]  # the first of a fused operator's names
+
+    lacking = re.search(r"op for builtin opcode '(\w+)'|op for custom opcode '(\w+)'|op code (\w+)", message)
+    failing = re.search(r"Node (\w+) \(number (\d+)\)", message)
+    requested = re.search(r"Requested: (\d+)", message)
+    if lacking:
+        name = next(filter(None, lacking.groups()))
+        made = [made_by(operator) for operator in read.operators if operator.name == name]
+        more = f" and {len(made) - 1} more" if len(made) > 1 else ""
+        return f"TFLM lacks the operator {name}, which makes {made[0] if made else 'no tensor'}{more}"
+    if failing:
+        name, number = failing.groups()
+        reason = message[: failing.start()].strip() or "it gives no reason"
+        return f"TFLM cannot run the operator {name}, which makes {made_by(read.operators[int(number)])}: {reason}"
+    if requested:
+        return f"TFLM needs {int(requested.group(1)):,} B of arena at once; the limit is {TFLM_ARENA_LIMIT_BYTES:,}"
+    return f"TFLM cannot run this model: {message}"
 
 
 def _bytes(model):

@@ -2,11 +2,11 @@
 
 Run by `zoo.export.keras_files`, never imported: one process cannot hold both Keras 2 and Keras 3.
 
-    python keras3.py MODEL [SAVE_AS.keras]
-    python keras3.py MODEL --describe
+    python keras3.py MODEL [SAVE_AS.keras | --describe]
 
-The first answers, until standard input ends, to each pickled array of waveforms with one of scores. The second gives
-one pickle: the model's settings as Keras 3 has them, and {layer: its weights}; a model inside has a dict of its own.
+It answers, until standard input ends, to each pickled array of waveforms with one of scores. With --describe it first
+gives a pickle of the model's settings as Keras 3 has them, and {layer: its weights}; a model inside has a dict of its
+own.
 """
 
 import os
@@ -21,21 +21,23 @@ def main(path, save_as=None):
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever TensorFlow prints must not mix with the answers
     try:
-        import kapre  # noqa: F401  (registers its layers)
+        import kapre
         import keras
 
-        model = keras.models.load_model(path, compile=False)
+        kinds = {name: kind for name, kind in vars(kapre).items() if isinstance(kind, type)}
+        model = keras.models.load_model(path, custom_objects=kinds, compile=False)
         if save_as == "--describe":
             pickle.dump((model.get_config(), _weights(model)), answers)
-            return answers.flush()
-        if save_as:
+            answers.flush()
+        elif save_as:
             model.save(save_as)
             model = keras.models.load_model(save_as, compile=False)
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {error}".splitlines()[0])
     while sys.stdin.buffer.peek(1):
         waveforms = pickle.load(sys.stdin.buffer)
-        pickle.dump(np.asarray(model(waveforms, training=False)), answers)
+        (scores,) = keras.tree.flatten(model(waveforms, training=False))
+        pickle.dump(np.asarray(scores), answers)
         answers.flush()
 
 

@@ -11,77 +11,136 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-from zoo.backend import keras
+from zoo.backend import keras, tf
 
+import kapre
 import numpy as np
 
-import zoo.frontends  # noqa: F401  (a model may hold Kapre's layers: they are to be known before it is opened)
 from zoo.errors import ZooError
 from zoo.measure.counts import nodes_of
 
-# Kernels may differ between the two, and nothing else: the scores of softmax are at most 1.
+# Kernels may differ between the two, and nothing else: the scores of softmax are at most 1, others are held against
+# their largest.
 SCORE_TOLERANCE = 1e-5
+COPY_TOLERANCE = 1e-3  # of the largest score: a model of float16 becomes one of float32
+# By their plain names too: so a Sequential inside another has them.
+KAPRE = {name: kind for name, kind in vars(kapre).items() if isinstance(kind, type)}
+TAKEN = ("input", "waveform", "samples", "log_mel", "reference", "spectrogram")  # names of layers put before a copy
+MERGES = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")  # what Keras 3 has for operators, and layers besides
 
 
 def load(path):
-    """The model of an .h5 or a .keras that Keras 2 or 3 wrote, as a Keras 2 model without models inside.
+    """The model of an .h5 or a .keras that Keras 2 or 3 wrote, as a Keras 2 model, named "model", with none inside.
 
-    Raises: ZooError for what is no such file, and by name for layers that are not Keras's own or Kapre's.
+    Raises: ZooError for what is no such file, by name for layers that are not Keras's own or Kapre's, and where the
+    copy does not score as the model does in the Keras that wrote it.
     """
     try:
-        model = keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, custom_objects=KAPRE, compile=False)
+        theirs = model
     except OSError as error:
         raise ZooError(f"{path}: not there, or no Keras model: {_first_line(error)}") from error
     except Exception as error:  # Keras 2 raises whatever the other's format makes it stumble over
-        model = _from_keras3(path, error)
-    if len(model.inputs) != 1 or len(model.outputs) != 1 or None in (*model.input_shape[1:], *model.output_shape[1:]):
+        model, theirs = _from_keras3(path, error)
+    shapes = [tuple(tensor.shape[1:]) for tensor in (*model.inputs, *model.outputs)]
+    if (len(model.inputs), len(model.outputs)) != (1, 1) or None in itertools.chain(*shapes):
         raise ZooError(f"{path}: one input and one output of fixed shapes are understood, got {model.input_shape} to "
                        f"{model.output_shape}")  # fmt: skip
-    x = keras.Input(model.input_shape[1:], name="input")
-    return keras.Model(x, called(model, x), name=re.sub(r"\W", "_", model.name))
+    x = keras.Input(shapes[0], name="input")
+    try:
+        (y,) = called(model, x)
+    except ZooError as error:
+        raise ZooError(f"{path}: {error}") from error
+    copy = keras.Model(x, y, name="model")
+    sounds = np.random.default_rng(0).uniform(-1, 1, (2, *shapes[0])).astype(np.float32)
+    (expected,) = tf.nest.flatten(theirs(sounds))  # some give it in a list or by name
+    difference = _difference(copy(sounds), np.asarray(expected, np.float32))
+    if not difference <= COPY_TOLERANCE:
+        raise ZooError(
+            f"{path}: rebuilt here its scores are {difference:.2g} of the largest off: a setting of a layer is not "
+            "known; save the model with TF_USE_LEGACY_KERAS=1 as .h5"
+        )
+    return copy
 
 
-def called(model, x):
-    """The model's output for x, from copies of its layers; models inside it are opened, so that none is left."""
-    tensors = {str(id(model.inputs[0])): x}
+def called(model, *given, copies=None):
+    """What the model makes of `given`, a list, by copies of its layers; models inside it are opened.
+
+    copies: {id of a layer: its copy}, to which those made here are added.
+
+    Raises: ZooError, by name, for a layer that cannot be copied.
+    """
+    copies = {} if copies is None else copies
+    tensors = dict(zip(_ids(model.inputs), given))
     for node in nodes_of(model):
         if node.is_input:
             continue
-        given = {i: [tensors[i]] * len(node.flat_input_ids) for i in node.flat_input_ids}
-        args, kwargs = node.map_arguments(given)
-        if isinstance(node.layer, keras.Model):
-            made = called(node.layer, args[0])
-        else:
-            layer = type(node.layer).from_config(node.layer.get_config())
-            made = layer(*args, **kwargs)
-            layer.set_weights(node.layer.get_weights())
-        tensors[node.flat_output_ids[0]] = made
-    return tensors[str(id(model.outputs[0]))]
+        layer = node.layer
+        args, kwargs = node.map_arguments({i: [tensors[i]] * len(node.flat_input_ids) for i in node.flat_input_ids})
+        try:
+            if isinstance(layer, keras.Model):
+                made = called(layer, *tf.nest.flatten(args), copies=copies)
+            elif id(layer) in copies:
+                made = copies[id(layer)](*args, **kwargs)
+            else:
+                names = {*TAKEN, *(copy.name for copy in copies.values())}
+                copy = copies[id(layer)] = type(layer).from_config(
+                    {**layer.get_config(), "name": _unlike(layer.name, names), "dtype": "float32"}
+                )
+                made = copy(*args, **kwargs)
+                copy.set_weights(layer.get_weights())
+        except ZooError:
+            raise  # of a layer inside
+        except Exception as error:  # whatever another's layer raises
+            raise ZooError(f"{layer.name}, a {type(layer).__name__}, cannot be copied: {_first_line(error)}") from error
+        tensors.update(zip(node.flat_output_ids, tf.nest.flatten(made)))
+    return [tensors[i] for i in _ids(model.outputs)]
+
+
+def _unlike(name, names):
+    while name in names:
+        name += "_2"
+    return name
+
+
+def _ids(tensors):
+    return [str(id(tensor)) for tensor in tensors]  # as nodes have them
+
+
+def _difference(scores, expected):
+    """The largest difference, as a share of the largest score where that is above 1."""
+    return np.abs(scores - expected).max() / max(1, np.abs(expected).max())
 
 
 def _from_keras3(path, error):
-    """The model rebuilt from what Keras 3 tells of it: its layers' settings, its graph and its weights."""
+    """(the model, rebuilt from what Keras 3 tells of it, and a function that scores with Keras 3)."""
+    theirs = Keras3(path, "--describe")
     try:
-        config, weights = Keras3(path, "--describe").read()
+        config, weights = theirs.read()
     except ZooError as other:
         raise ZooError(f"{path}: neither Keras 2 opens it ({_first_line(error)}) nor Keras 3: {other}") from other
-    return _rebuilt(config, weights, path)
+    return _rebuilt(config, weights, path), theirs.run
 
 
 def _rebuilt(config, weights, path):
-    tensors, output = {}, None
-    for spec in config["layers"]:
-        kind, settings = spec["class_name"], spec["config"]
-        name = settings["name"]
+    """A Keras 2 model of Keras 3's settings, graph and weights."""
+    tensors, layers = {}, {}  # by layer, its call and its output, as Keras 3 refers to tensors; by name
+    waiting = _calls(config)
+    while waiting:
+        spec, number, arguments = call = waiting.pop(0)
+        if not _sources(arguments) <= tensors.keys():
+            waiting.append(call)  # a layer's second call may need what a later layer makes
+            continue
+        kind, name = spec["class_name"], spec["config"]["name"]
         try:
             if kind == "InputLayer":
-                output = inputs = keras.Input(settings["batch_shape"][1:], name=name)
+                made = keras.Input(spec["config"]["batch_shape"][1:], name=_as_scope(name))
             else:
-                given = [tensors[i] for i in _inbound(spec)] if "inbound_nodes" in spec else [output]
-                layer = _layer(spec, weights[name], path)
-                output = layer(given[0] if len(given) == 1 else given)
-                if not isinstance(layer, keras.Model):
-                    layer.set_weights(weights[name])
+                layer = layers[name] = layers.get(name) or _layer(spec, weights.get(name, []), path)
+                args, kwargs = _filled(arguments, tensors)
+                made = layer(*args, **kwargs)
+                if number == 0 and not isinstance(layer, keras.Model):
+                    layer.set_weights(weights.get(name, []))
         except ZooError:
             raise  # of a model inside
         except Exception as reason:  # whatever Keras 2 stumbles over
@@ -89,40 +148,85 @@ def _rebuilt(config, weights, path):
                 f"{path}: was written by Keras 3, and {name}, a {kind}, is not understood here "
                 f"({_first_line(reason)}); save the model with TF_USE_LEGACY_KERAS=1 as .h5"
             ) from reason
-        tensors[name] = output
-    if "output_layers" in config:
-        output = tensors[np.ravel(config["output_layers"])[0]]
-    return keras.Model(inputs, output, name=config["name"])
+        tensors.update({(name, number, i): tensor for i, tensor in enumerate(tf.nest.flatten(made))})
+    names = [spec["config"]["name"] for spec in config["layers"]]
+    first, last = config.get("input_layers", [names[0], 0, 0]), config.get("output_layers", [names[-1], 0, 0])
+    return keras.Model(*([tensors[end] for end in _in_threes(ends)] for ends in (first, last)))
+
+
+def _calls(config):
+    """[(a layer's settings, which of its calls, [its arguments, those by name])] of a model."""
+    if "output_layers" not in config:  # a Sequential
+        sources = [[], *([_tensor_of(spec["config"]["name"])] for spec in config["layers"])]
+        return [(spec, 0, [source, {}]) for spec, source in zip(config["layers"], sources)]
+    calls = []
+    for spec in config["layers"]:
+        for number, node in enumerate(spec["inbound_nodes"] or [{"args": [], "kwargs": {}}]):
+            args = node["args"]
+            if spec["module"].startswith("keras.src.ops"):  # an operator takes two tensors, its layer a list of them
+                args = [args]
+            calls.append((spec, number, [args, {k: v for k, v in node["kwargs"].items() if v is not None}]))
+    return calls
+
+
+def _tensor_of(layer):
+    """What Keras 3 writes for the output of a layer that is called once."""
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [layer, 0, 0]}}
+
+
+def _filled(item, tensors):
+    """Arguments as Keras 3 writes them, with the tensors in place of what refers to them."""
+    if isinstance(item, dict):
+        if item.get("class_name") == "__keras_tensor__":
+            return tensors[tuple(item["config"]["keras_history"])]
+        return {key: _filled(part, tensors) for key, part in item.items()}
+    return [_filled(part, tensors) for part in item] if isinstance(item, (list, tuple)) else item
+
+
+def _sources(item):
+    """The tensors that arguments refer to."""
+    found = set()
+
+    class Noting(dict):
+        def __missing__(self, source):
+            found.add(source)
+
+    _filled(item, Noting())
+    return found
+
+
+def _in_threes(ends):
+    flat = tf.nest.flatten(ends)
+    return list(zip(flat[::3], flat[1::3], flat[2::3]))
 
 
 def _layer(spec, weights, path):
-    kind, settings = spec["class_name"], spec["config"]
+    kind, settings, module = spec["class_name"], spec["config"], spec["module"]
     if kind in ("Functional", "Sequential"):
         return _rebuilt(settings, weights, path)
-    layer = getattr(keras.layers, kind, None) or keras.utils.get_registered_object(spec["registered_name"])
+    is_operator = module.startswith("keras.src.ops")
+    layer = KAPRE.get(kind) if module.startswith("kapre") else getattr(keras.layers, kind, None)
+    if layer is None or not module.startswith(("keras", "kapre")) or (is_operator and kind not in MERGES):
+        raise ZooError(f"{path}: {settings['name']}, a {kind} of {module}, is no layer of Keras's own or Kapre's")
     return layer(**_settings(layer, settings))
 
 
 def _settings(kind, settings):
     """What Keras 2's layer of this kind takes of Keras 3's settings, without what only begins or limits training."""
-    taken = {"name", *itertools.chain(*(inspect.signature(base.__init__).parameters for base in kind.__mro__))}
+    taken = {*itertools.chain(*(inspect.signature(base.__init__).parameters for base in kind.__mro__))}
     training = ("_initializer", "_regularizer", "_constraint")
-    return {key: value for key, value in settings.items() if key in taken - {"dtype"} and not key.endswith(training)}
+    found = {key: value for key, value in settings.items() if key in taken - {"dtype"} and not key.endswith(training)}
+    if kind is keras.layers.LeakyReLU:
+        found["alpha"] = settings["negative_slope"]
+    for key, value in found.items():
+        if isinstance(value, dict) and value.get("module") == "keras.layers":  # a wrapper's
+            found[key] = _layer(value, [], None)
+    return {**found, "name": _as_scope(settings["name"])}
 
 
-def _inbound(spec):
-    """Names of the layers whose outputs a layer of Keras 3 takes."""
-    found, (node,) = [], spec["inbound_nodes"]
-
-    def visit(item):
-        if isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
-            found.append(item["config"]["keras_history"][0])
-        elif isinstance(item, (list, tuple)):
-            for part in item:
-                visit(part)
-
-    visit(node["args"])
-    return found
+def _as_scope(name):
+    """The name, as Keras 2 can have it."""
+    return re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.-]", "_", name).lstrip("_") or "layer"
 
 
 def _first_line(error):
@@ -152,9 +256,10 @@ def save_keras3(h5_path, keras_path):
     """
     model = keras.models.load_model(h5_path, compile=False)
     waveforms = np.random.default_rng(0).uniform(-1, 1, (2, *model.input_shape[1:])).astype(np.float32)
-    difference = np.abs(Keras3(h5_path, keras_path).run(waveforms) - model(waveforms, training=False)).max()
-    if difference > SCORE_TOLERANCE:
-        raise ZooError(f"{keras_path}: scores differ from those of {h5_path} by {difference:.2g}")
+    difference = _difference(Keras3(h5_path, keras_path).run(waveforms), model(waveforms, training=False).numpy())
+    if not difference <= SCORE_TOLERANCE:
+        Path(keras_path).unlink()
+        raise ZooError(f"{h5_path}: Keras 3 scores otherwise than Keras 2, by {difference:.2g}")
 
 
 class Keras3:

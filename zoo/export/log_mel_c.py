@@ -28,14 +28,10 @@ def write_log_mel(front_end, columns, folder):
     columns: the `Tensor` that takes them, int8 or int16, as a body has it for its input. Tables and code stay in flash;
     the scratch is given by whoever calls, and may be memory that the body's arena leaves free meanwhile.
 
-    Raises: ZooError where n_fft is no power of two, or shorter than the window.
+    Raises: ZooError for what `check` refuses.
     """
+    check(front_end)
     n_fft, window_samples = front_end.n_fft, front_end.window_samples
-    if n_fft < 4 or n_fft & (n_fft - 1) or window_samples > n_fft:
-        raise ZooError(
-            f"the log-mel in C needs an n_fft that is a power of two and holds the window; got n_fft {n_fft} for a "
-            f"window of {window_samples} samples"
-        )
     limits = np.iinfo(columns.dtype)
     bands, weights = _sparse(np.asarray(front_end.build().get_layer("mel").filterbank, np.float64))
     # tf.signal's Hann window, with which the model was trained, is periodic only where it is even.
@@ -64,6 +60,20 @@ def write_log_mel(front_end, columns, folder):
     for name in ("frontend.h", "frontend.c"):
         template = Template((TEMPLATES / f"{name}.in").read_text())
         Path(folder, name).write_text(template.substitute(values))
+
+
+def check(front_end):
+    """Raises ZooError for a `LogMel` that cannot run as a stream in C, by setting."""
+    n_fft, window_samples, hop_samples = front_end.n_fft, front_end.window_samples, front_end.hop_samples
+    if n_fft < 4 or n_fft & (n_fft - 1) or window_samples > n_fft:
+        raise ZooError(
+            f"the log-mel in C needs an n_fft that is a power of two and holds the window; got n_fft {n_fft} for a "
+            f"window of {window_samples} samples"
+        )
+    if not 0 < hop_samples <= window_samples:
+        raise ZooError(f"a stream needs hop_samples from 1 to the window's {window_samples}; got {hop_samples}")
+    if not 0 < front_end.floor < math.inf:
+        raise ZooError(f"levels need a floor above 0; got {front_end.floor}")
 
 
 def _sparse(filterbank):

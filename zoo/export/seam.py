@@ -31,7 +31,16 @@ WINDOWED = {
     layers.AveragePooling1D: "pool_size",
     layers.AveragePooling2D: "pool_size",
 }
-POINTWISE = (layers.Activation, layers.BatchNormalization, layers.Dropout, layers.ReLU, layers.Reshape)
+POINTWISE = (
+    layers.Activation,
+    layers.BatchNormalization,
+    layers.Dropout,
+    layers.LeakyReLU,
+    layers.Normalization,
+    layers.ReLU,
+    layers.Rescaling,
+    layers.Reshape,
+)
 
 
 def seam_range(columns, method="percentile"):
@@ -139,6 +148,8 @@ def column_geometry(front):
     """
     stride_samples, field_samples = 1, 1
     for layer in _chain(front):
+        if _moves_time(layer):
+            raise ZooError(f"{layer.name}: {type(layer).__name__} before the seam does not keep time the first axis")
         if type(layer) in WINDOWED:
             if layer.padding != "valid":
                 raise ZooError(
@@ -150,6 +161,15 @@ def column_geometry(front):
         elif not isinstance(layer, POINTWISE):
             raise ZooError(f"{layer.name}: {type(layer).__name__} before the seam has no known length in time")
     return stride_samples, field_samples
+
+
+def _moves_time(layer):
+    """Whether a layer takes time for something else than the first axis behind the batch, or makes it so."""
+    if isinstance(layer, layers.Reshape):
+        return layer.input_shape[1] != layer.output_shape[1]
+    if isinstance(layer, (layers.BatchNormalization, layers.Normalization)):
+        return 1 in np.ravel(layer.axis)
+    return type(layer) in WINDOWED and layer.data_format != "channels_last"
 
 
 def on_samples(front, num_samples):

@@ -124,7 +124,7 @@ def _convert(model, supported_ops, calibration=None, io=tf.float32, optimise_for
     except Exception as error:
         foreign = re.search(r"(?:TF Select|Custom) ops: (.+)", str(error))
         if foreign is None:
-            raise
+            raise ZooError(f"{model.name}: TFLite's converter refuses it: {' '.join(str(error).split())}") from error
         raise ZooError(f"{model.name}: {foreign.group(1)} is no TFLite builtin; build the model without it") from error
 
 

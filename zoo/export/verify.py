@@ -6,7 +6,6 @@ Here either becomes one line.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from zoo.errors import ZooError
 from zoo.export import graph
-from zoo.export.interpreter import TFLM, TFLM_ARENA_LIMIT_BYTES, Arena, Tensor
+from zoo.export.interpreter import TFLM, Arena, Tensor
 from zoo.export.stderr import captured_stderr
 
+WITHOUT_DELEGATES = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 START_LIMIT_S, FILE_LIMIT_S = 60, 20  # generous: a slow disk and a busy machine are no damage
 
 
@@ -110,11 +110,11 @@ def _look_into(model):
     """The answer about a file. Whatever Python raises over a damaged one is damage, told."""
     try:
         _verify(model)
-        read = graph.read(model)
+        graph.read(model)
         try:
             tflm = TFLM(model)
         except ZooError as error:
-            raise NotForTflm(_told(str(error), read)) from error
+            raise NotForTflm(str(error)) from error
         ends = {
             name: [end.shape, np.dtype(end.dtype).name, end.scale, end.zero_point]
             for name, end in (("input", tflm.input), ("output", tflm.output))
@@ -134,32 +134,12 @@ def _verify(model):
         raise ZooError("no .tflite file: the mark TFL3 is not there")
     try:
         with captured_stderr():
-            Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+            # Not the reference kernels: they lack operators that TFLM has.
+            Interpreter(model_content=model, experimental_op_resolver_type=WITHOUT_DELEGATES)
     except (ValueError, RuntimeError) as error:
-        raise ZooError(f"the .tflite file is cut short or damaged; LiteRT: {' '.join(str(error).split())}") from error
-
-
-def _told(message, read):
-    """What TFLM says of a file that it does not take, with the layer: the tensor that the operator makes."""
-    lacking = re.search(r"op for builtin opcode '(\w+)'|op for custom opcode '(\w+)'|op code (\w+)", message)
-    failing = re.search(r"Node (\w+) \(number (\d+)\)", message)
-    requested = re.search(r"Requested: (\d+)", message)
-    if lacking:
-        name = next(filter(None, lacking.groups()))
-        layers = [_layer(read, operator) for operator in read.operators if operator.name == name]
-        more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
-        return f"TFLM lacks the operator {name}, which makes {layers[0] if layers else 'no tensor'}{more}"
-    if failing:
-        name, reason = failing.group(1), message[: failing.start()].removeprefix("TFLM cannot run this model: ").strip()
-        layer = _layer(read, read.operators[int(failing.group(2))])
-        return f"TFLM cannot run the operator {name}, which makes {layer}: {reason or 'it gives no reason'}"
-    if requested:
-        return f"TFLM needs {int(requested.group(1)):,} B of arena at once; the limit is {TFLM_ARENA_LIMIT_BYTES:,}"
-    return message
-
-
-def _layer(read, operator):
-    return read.tensors[operator.outputs[0]].name
+        reason = " ".join(str(error).split())
+        damage = "has an operator that is not known" if "Didn't find op" in reason else "is cut short or damaged"
+        raise ZooError(f"the .tflite file {damage}; LiteRT: {reason}") from error
 
 
 if __name__ == "__main__":

@@ -110,7 +110,9 @@ def _columns_per_s(settings):
         found = dict(re.findall(r"(kSampleRateHz|kColumnStrideSamples) = (\d+)", settings.read_text()))
         return int(found["kSampleRateHz"]) / int(found["kColumnStrideSamples"])
     except (OSError, KeyError) as error:
-        raise ZooError(f"{settings}: not the header that the zoo writes into micro/ ({error!r})") from error
+        raise ZooError(
+            f"{settings}: not there, or not as this zoo writes it; export the model again, or bench micro/*.tflite"
+        ) from error
 
 
 def _front_end_in_c(header, column_dtype):

@@ -18,6 +18,7 @@ KERNELS = {
     "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel"),
     "Dense": ("kernel",),
     "BatchNormalization": (),  # folded into the convolution before it
+    "Normalization": (),
 }
 
 

@@ -42,8 +42,12 @@ class Interpreter {
 
   void* Input() { return interpreter_.input(0)->data.raw; }
 
-  // The output, valid until a model on the same arena runs again; nullptr on failure.
-  const void* Run() { return interpreter_.Invoke() == kTfLiteOk ? interpreter_.output(0)->data.raw : nullptr; }
+  // The output, valid until a model on the same arena runs again; nullptr on failure. What a recurrent layer keeps is
+  // forgotten first: each run hears a window of its own.
+  const void* Run() {
+    const bool ran = interpreter_.Reset() == kTfLiteOk && interpreter_.Invoke() == kTfLiteOk;
+    return ran ? interpreter_.output(0)->data.raw : nullptr;
+  }
 
  private:
   const char* name_;

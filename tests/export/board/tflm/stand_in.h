@@ -88,7 +88,15 @@ class MicroInterpreter {
     return resolver_.added && static_cast<std::ptrdiff_t>(input_.bytes + output_.bytes) <= room ? kTfLiteOk : kTfLiteError;
   }
 
+  TfLiteStatus Reset() {
+    is_reset_ = true;
+    return kTfLiteOk;
+  }
+
+  // Refused where a state would be left of the run before.
   TfLiteStatus Invoke() {
+    if (!is_reset_) return kTfLiteError;
+    is_reset_ = false;
     const void* made = is_body_ ? static_cast<const void*>(recorded::ScoresOf(input_.data.raw))
                                 : recorded::ColumnOf(input_.data.raw);
     if (made == nullptr) return kTfLiteError;
@@ -105,7 +113,7 @@ class MicroInterpreter {
   std::size_t arena_used_bytes() const { return 0; }
 
  private:
-  bool is_body_;
+  bool is_body_, is_reset_ = false;
   const MicroOpResolver& resolver_;
   MicroAllocator& allocator_;
   TfLiteTensor input_, output_;
