@@ -21,6 +21,7 @@ class Recipe:
     train: Plan
     quick_epochs: int  # of --quick
     variants: dict[str, tuple]  # exported variant -> the steps that make it, after those of a variant named first
+    calibration_crops: int = 256  # that set the ranges of int8, and by which tensors are widened
 
     def chain(self, variant):
         """All steps that make `variant` from the base, each with the variant that names it: ((variant, step), ...)."""
@@ -39,6 +40,7 @@ class Recipe:
             self,
             train=replace(self.train, epochs=self.quick_epochs),
             waveforms=replace(self.waveforms, eval_crops=3),  # both ends and the middle
+            calibration_crops=64,
             variants={
                 variant: tuple(step if isinstance(step, str) else step.quick() for step in steps)
                 for variant, steps in self.variants.items()

@@ -19,7 +19,6 @@ from zoo.export.seam import RANGES
 from zoo.measure import bench, counts, files
 
 RUNS = Path("runs")
-CALIBRATION_CROPS = 256  # that set the ranges of int8, and by which tensors are widened
 COMPARED_CROPS = 20  # on which TFLM's bytes are held against those of LiteRT's reference kernels
 
 
@@ -114,7 +113,7 @@ def run(recipe, args):
         recipe, plan, front_end, train, len(labels), run_folder, args.seed, teacher, args.teacher or "base",
         args.allow_no_gain,
     )  # fmt: skip
-    calibration, targets = pipeline.unmixed_crops(train, front_end.num_samples, CALIBRATION_CROPS, args.seed)
+    calibration, targets = pipeline.unmixed_crops(train, front_end.num_samples, recipe.calibration_crops, args.seed)
     for variant, folder in folders.items():
         if folder.exists() and not args.overwrite:
             print(f"{folder}: finished before by this command; --overwrite makes it again")

@@ -247,6 +247,14 @@ def test_what_a_stream_cannot_know_of_kapres_layers_is_refused_by_layer(net, rea
         foreign.take_apart(mel_net(**net), RATE_HZ)
 
 
+@pytest.mark.parametrize("more", [[], [kapre.MagnitudeToDecibel(name="levels")]])
+def test_a_spectrum_without_bands_or_levels_is_no_log_mel(more):
+    spectrum = [kapre.STFT(n_fft=256, name="stft"), kapre.Magnitude(name="magnitude"), *more]
+    net = over(keras.Input((4_000, 1)), *spectrum, layers.Conv2D(4, 3))
+    with pytest.raises(ZooError, match=f"up to {spectrum[-1].name} it makes no log-mel"):
+        foreign.take_apart(net, RATE_HZ)
+
+
 def test_a_model_that_hears_the_waveform_beside_its_log_mel_is_refused():
     mel = LogMel(4_000, RATE_HZ, num_mels=16, **MEL).build()
     ends = [layers.Flatten()(mel.output), mel.input]

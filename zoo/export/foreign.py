@@ -174,7 +174,7 @@ def _local_fronts(model):
 
 def _after_mel_layers(model, sample_rate_hz):
     """A model whose first layers are Kapre's make its spec, if they are the spec's own."""
-    settings, reference, last = {"spectrum": "magnitude"}, None, None
+    settings, filterbank, reference, last = {"spectrum": "magnitude"}, None, None, None
     for layer in model.layers:
         kind, config = type(layer).__name__, layer.get_config()
         if kind == "STFT":
@@ -183,7 +183,7 @@ def _after_mel_layers(model, sample_rate_hz):
         elif kind == "Multiply":
             settings |= {"spectrum": "power"}
         elif kind == "ApplyFilterbank":
-            mel = config["filterbank_kwargs"]
+            mel = {"f_min": 0.0, "f_max": None, "n_mels": 128, **config["filterbank_kwargs"]}  # kapre's own defaults
             if mel["sample_rate"] != sample_rate_hz:
                 raise ZooError(f"{layer.name} was made for {mel['sample_rate']} Hz, not for {sample_rate_hz}")
             high_hz = mel["f_max"] or sample_rate_hz / 2
@@ -197,7 +197,7 @@ def _after_mel_layers(model, sample_rate_hz):
         elif kind not in ("InputLayer", "Reshape", "Magnitude"):
             break
         last = layer
-    if reference is None:
+    if reference is None or filterbank is None:
         raise ZooError(f"up to {last.name} it makes no log-mel, of kapre's STFT, ApplyFilterbank, MagnitudeToDecibel")
     front_end = _checked(LogMel(math.prod(model.input_shape[1:]), sample_rate_hz, **settings))
     loudest = np.sum(filterbank, axis=0).max() * (front_end.window_samples / 2) ** (1 + (front_end.spectrum == "power"))
