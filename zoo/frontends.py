@@ -11,6 +11,9 @@ from zoo.backend import keras, tf
 import kapre
 import numpy as np
 
+# By their plain names, as a Sequential inside another has them: with these any model that holds them opens.
+KAPRE_LAYERS = {name: kind for name, kind in vars(kapre).items() if isinstance(kind, type)}
+
 
 @dataclass(frozen=True)
 class Raw:

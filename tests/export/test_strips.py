@@ -292,7 +292,8 @@ def test_a_changed_byte_of_a_second_output_is_noticed_and_a_second_input_is_fed(
     one, two = keras.Input((4,), name="one"), keras.Input((4,), name="two")
 
     def file(sign):
-        ends = [layers.Add()([one, two]), layers.Multiply()([one, two * sign])]
+        # Named: files give their outputs in the order of these names.
+        ends = [layers.Add(name="sum")([one, two]), layers.Multiply(name="product")([one, two * sign])]
         return tf.lite.TFLiteConverter.from_keras_model(keras.Model([one, two], ends)).convert()
 
     strips.assert_same_bytes(file(1.0), file(1.0))

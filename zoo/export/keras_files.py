@@ -13,18 +13,16 @@ from pathlib import Path
 
 from zoo.backend import keras, tf
 
-import kapre
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.frontends import KAPRE_LAYERS
 from zoo.measure.counts import nodes_of
 
 # Kernels may differ between the two, and nothing else: the scores of softmax are at most 1, others are held against
 # their largest.
 SCORE_TOLERANCE = 1e-5
 COPY_TOLERANCE = 1e-3  # of the largest score: a model of float16 becomes one of float32
-# By their plain names too: so a Sequential inside another has them.
-KAPRE = {name: kind for name, kind in vars(kapre).items() if isinstance(kind, type)}
 TAKEN = ("input", "waveform", "samples", "log_mel", "reference", "spectrogram")  # names of layers put before a copy
 MERGES = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")  # what Keras 3 has for operators, and layers besides
 
@@ -36,7 +34,7 @@ def load(path):
     copy does not score as the model does in the Keras that wrote it.
     """
     try:
-        model = keras.models.load_model(path, custom_objects=KAPRE, compile=False)
+        model = keras.models.load_model(path, custom_objects=KAPRE_LAYERS, compile=False)
         theirs = model
     except OSError as error:
         raise ZooError(f"{path}: not there, or no Keras model: {_first_line(error)}") from error
@@ -205,7 +203,7 @@ def _layer(spec, weights, path):
     if kind in ("Functional", "Sequential"):
         return _rebuilt(settings, weights, path)
     is_operator = module.startswith("keras.src.ops")
-    layer = KAPRE.get(kind) if module.startswith("kapre") else getattr(keras.layers, kind, None)
+    layer = KAPRE_LAYERS.get(kind) if module.startswith("kapre") else getattr(keras.layers, kind, None)
     if layer is None or not module.startswith(("keras", "kapre")) or (is_operator and kind not in MERGES):
         raise ZooError(f"{path}: {settings['name']}, a {kind} of {module}, is no layer of Keras's own or Kapre's")
     return layer(**_settings(layer, settings))
