@@ -19,7 +19,7 @@ def table(metrics):
     for path, row in metrics["files"].items():
         lines.append(
             f"| {path} | {_percent(row['accuracy'])} | {_interval(row)} "
-            f"| {row['changed_clips']} | {row['bytes']:,} | {_number(row['arena_bytes'])} | {row['kernels']} |"
+            f"| {row['changed_clips']} | {row['bytes']:,} | {number(row['arena_bytes'])} | {row['kernels']} |"
         )
     return "\n".join(lines)
 
@@ -70,7 +70,7 @@ def steps_table(metrics):
     ]
     for step in metrics["steps"]:
         figures = (step[name] for name in ("epochs", "bytes", "gzip_bytes", "macs", "arena_bytes"))
-        lines.append(f"| {step['step']} | {' | '.join(map(_number, figures))} |")
+        lines.append(f"| {step['step']} | {' | '.join(map(number, figures))} |")
     return "\n".join(lines)
 
 
@@ -111,8 +111,13 @@ def write_card(folder, metrics, source):
         "Apache-2.0.",
         indent(citation, "    "),
     ]
+    (Path(folder) / "card.md").write_text(joined(paragraphs), encoding="utf-8")
+
+
+def joined(paragraphs):
+    """The text of a card: prose is filled, tables, code and pictures stay as they are."""
     text = "\n\n".join(fill(paragraph, 100) if paragraph[:1].isalpha() else paragraph for paragraph in paragraphs)
-    (Path(folder) / "card.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+    return text.rstrip() + "\n"
 
 
 def micro_note(metrics):
@@ -180,7 +185,8 @@ def _percent(share):
     return "" if share is None else f"{100 * share:.2f}"
 
 
-def _number(count):
+def number(count):
+    """A count as a cell of a table: blank where there is none."""
     return "" if count is None else f"{count:,}"
 
 

@@ -9,7 +9,6 @@ import json
 import math
 from dataclasses import fields, replace
 from pathlib import Path
-from textwrap import fill
 from typing import NamedTuple
 
 from zoo.backend import keras
@@ -151,7 +150,7 @@ def _over_waveform(model, front_end, seam_layer):
 def _local_fronts(model):
     """({layer: the model up to it}, of those up to which it is local in time, why it is not further on)."""
     nodes, fronts = counts.nodes_of(model), {}
-    tensor = str(id(model.inputs[0]))
+    (tensor,), (scores,) = counts.ids_of(model.inputs), counts.ids_of(model.outputs)
     while True:
         behind = [node for node in nodes if tensor in node.flat_input_ids and not node.is_input]
         if len(behind) != 1:
@@ -160,7 +159,7 @@ def _local_fronts(model):
         (tensor,) = node.flat_output_ids
         if sum(other.layer is node.layer for other in nodes) > 1:
             return fronts, f"{node.layer.name} is called more than once"
-        if tensor == str(id(model.outputs[0])):
+        if tensor == scores:
             return fronts, f"{node.layer.name} makes the scores"
         front = keras.Model(model.input, node.outputs)
         try:
@@ -358,7 +357,7 @@ def _card(metrics):
         "|---|---:|---:|---:|---|",
         *(
             f"| {name} | {row['changed_crops']} of {metrics['judging_crops']} | {row['bytes']:,} | "
-            f"{'' if row['arena_bytes'] is None else format(row['arena_bytes'], ',')} | {row['kernels']} |"
+            f"{card.number(row['arena_bytes'])} | {row['kernels']} |"
             for name, row in metrics["files"].items()
         ),
     ]
@@ -376,4 +375,4 @@ def _card(metrics):
         *card.micro_note(metrics),
         f"    {metrics['command']}",
     ]
-    return "\n\n".join(fill(text, 100) if text[:1].isalpha() else text for text in paragraphs) + "\n"
+    return card.joined(paragraphs)

@@ -174,5 +174,5 @@ def lifetimes(graph):
 
 
 def aligned(size_bytes):
-    """Bytes that a tensor takes in TFLM's arena."""
+    """Bytes that so many take in TFLM's arena."""
     return -(-size_bytes // ARENA_ALIGNMENT_BYTES) * ARENA_ALIGNMENT_BYTES

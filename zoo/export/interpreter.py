@@ -80,7 +80,7 @@ class Arena(NamedTuple):
 
 
 class Runner:
-    """What LiteRT and TFLM share; each brings .input, .output, .kernels and _invoke(batch of one).
+    """What LiteRT and TFLM share; each brings .input, .output, .kernels and run_all.
 
     .input and .output are the first ones, where a file has several; `run_all` of both runners takes and gives all. What
     a recurrent layer keeps from call to call is forgotten before each: samples have nothing to do with each other.
@@ -113,6 +113,9 @@ class Runner:
             out[i] = self._invoke(x[i : i + 1])[0]
         return out
 
+    def _invoke(self, batch):
+        return self.run_all([batch])[0]
+
 
 class LiteRT(Runner):
     """A model (its bytes or its path) on the CPU, with XNNPACK or with the plain reference kernels.
@@ -139,9 +142,6 @@ class LiteRT(Runner):
             self._interpreter.set_tensor(details["index"], value)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(details["index"]) for details in self._ends[1]]
-
-    def _invoke(self, batch):
-        return self.run_all([batch])[0]
 
 
 class TFLM(Runner):
@@ -178,7 +178,8 @@ class TFLM(Runner):
     @property
     def arena_bytes(self):
         """Bytes of the whole arena."""
-        return self.arena.head_bytes + self.arena.tail_bytes
+        arena = self.arena  # asked once: TFLM prints it
+        return arena.head_bytes + arena.tail_bytes
 
     def run_all(self, given):
         """Every output, in its own dtype, for one array for each input: lists."""
@@ -187,9 +188,6 @@ class TFLM(Runner):
             self._interpreter.set_input(value, number)
         self._interpreter.invoke()
         return [self._interpreter.get_output(number) for number in range(self._outputs)]
-
-    def _invoke(self, batch):
-        return self.run_all([batch])[0]
 
 
 def _why_not(message, model):

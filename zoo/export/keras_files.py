@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.frontends import KAPRE_LAYERS
-from zoo.measure.counts import nodes_of
+from zoo.measure.counts import ids_of, nodes_of
 
 # Kernels may differ between the two, and nothing else: the scores of softmax are at most 1, others are held against
 # their largest.
@@ -69,7 +69,7 @@ def called(model, *given, copies=None):
     Raises: ZooError, by name, for a layer that cannot be copied.
     """
     copies = {} if copies is None else copies
-    tensors = dict(zip(_ids(model.inputs), given))
+    tensors = dict(zip(ids_of(model.inputs), given))
     for node in nodes_of(model):
         if node.is_input:
             continue
@@ -92,17 +92,13 @@ def called(model, *given, copies=None):
         except Exception as error:  # whatever another's layer raises
             raise ZooError(f"{layer.name}, a {type(layer).__name__}, cannot be copied: {_first_line(error)}") from error
         tensors.update(zip(node.flat_output_ids, tf.nest.flatten(made)))
-    return [tensors[i] for i in _ids(model.outputs)]
+    return [tensors[i] for i in ids_of(model.outputs)]
 
 
 def _unlike(name, names):
     while name in names:
         name += "_2"
     return name
-
-
-def _ids(tensors):
-    return [str(id(tensor)) for tensor in tensors]  # as nodes have them
 
 
 def _difference(scores, expected):

@@ -11,14 +11,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
 from zoo.errors import ZooError
 from zoo.export.interpreter import Arena, Runner, Tensor
+from zoo.export.micro import fill_template
 
-TEMPLATES = Path(__file__).parent / "templates"
 C_FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
 
 
@@ -58,8 +57,7 @@ def write_log_mel(front_end, columns, folder):
         "weights": _rows(_literal(weight / front_end.floor) for weight in weights),
     }
     for name in ("frontend.h", "frontend.c"):
-        template = Template((TEMPLATES / f"{name}.in").read_text())
-        Path(folder, name).write_text(template.substitute(values))
+        fill_template(name, folder, **values)
 
 
 def check(front_end):

@@ -15,7 +15,6 @@ from zoo.export.interpreter import LiteRT
 TEMPLATES = Path(__file__).parent / "templates"
 COPIED = ("stream.h", "interpreter.h", "classifier.h", "golden.h", "main.cc", "CMakeLists.txt")
 ARRAY_LIMIT_BYTES = 1_000_000  # as text a model takes five times its bytes: larger ones become arrays on demand
-ARENA_ALIGNMENT_BYTES = 16
 C_TYPES = {np.int8: "std::int8_t", np.int16: "std::int16_t"}
 # TFLM's op resolver spells these otherwise than the words of the schema's name would have it.
 RESOLVER_NAMES = {
@@ -88,7 +87,7 @@ def write_micro(
 
     models = {"frontend": frontend, "body": body} if frontend else {"body": body}
     kernel_bytes = max(map(convolution_scratch_bytes, models.values()))
-    _fill(
+    fill_template(
         "settings.h",
         folder,
         sample_rate_hz=sample_rate_hz,
@@ -103,10 +102,10 @@ def write_micro(
         score_zero_point=scores.zero_point,
         measured_bytes=f"{arena_bytes:,}",
         kernel_bytes=f"{kernel_bytes:,}",
-        arena_bytes=_up_to_multiple(arena_bytes + kernel_bytes, ARENA_ALIGNMENT_BYTES),
+        arena_bytes=graph.aligned(arena_bytes + kernel_bytes),
     )
     calls = [f"resolver.{call}() == kTfLiteOk" for call in resolver_calls(*models.values())]
-    _fill("operators.h", folder, count=len(calls), calls=" &&\n         ".join(calls))
+    fill_template("operators.h", folder, count=len(calls), calls=" &&\n         ".join(calls))
     for name, model in models.items():
         if len(model) <= ARRAY_LIMIT_BYTES:
             write_c_array(model, name, folder)
@@ -151,7 +150,7 @@ def convolution_scratch_bytes(model: bytes):
         for operator in read.operators
         if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D")
     ]
-    return 2 * 2 * _up_to_multiple(max(taps, default=0), 4)
+    return 2 * 2 * 4 * math.ceil(max(taps, default=0) / 4)
 
 
 def write_c_array(model: bytes, name, folder):
@@ -196,8 +195,9 @@ def _write_golden(golden, folder):
     )
 
 
-def _fill(name, folder, **values):
-    (folder / name).write_text(Template((TEMPLATES / f"{name}.in").read_text()).substitute(values))
+def fill_template(name, folder, **values):
+    """Writes the file of templates/name.in, with these values in it."""
+    Path(folder, name).write_text(Template((TEMPLATES / f"{name}.in").read_text()).substitute(values))
 
 
 def _numbers(values):
@@ -208,10 +208,6 @@ def _numbers(values):
 def _resolver_name(name):
     """CONV_2D -> AddConv2D."""
     return "Add" + "".join(word if word[0].isdigit() else word.capitalize() for word in name.split("_"))
-
-
-def _up_to_multiple(number, of):
-    return -(-number // of) * of
 
 
 def _write(folder, name, declarations, definitions):

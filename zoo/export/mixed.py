@@ -15,7 +15,7 @@ from zoo.errors import ZooError
 from zoo.export import tflite
 from zoo.export.interpreter import LiteRT, dequantise, quantise
 from zoo.export.seam import append, seam_range
-from zoo.measure.counts import nodes_of
+from zoo.measure.counts import ids_of, nodes_of
 
 SEAM = "seam"
 NO_NOISE = 1e-20  # 200 dB, of scores that did not move: JSON has no infinity
@@ -58,7 +58,7 @@ def sensitivity(body, columns, targets, ranges="percentile"):
     spans[SEAM] = seam_range(columns, ranges)
 
     exact, rounded = [], {name: [] for name in tensors}
-    (scores,) = (str(id(output)) for output in body.outputs)
+    (scores,) = ids_of(body.outputs)
     for batch in batches:
         values = _run(body, {}, {tensors[SEAM]: batch})
         exact.append(values[scores])

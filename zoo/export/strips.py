@@ -60,10 +60,11 @@ class Stripped(NamedTuple):
         )
 
 
-def in_strips(model: bytes, max_extra=0.05) -> Stripped:
+def in_strips(model: bytes, max_extra=0.05, compared=COMPARED) -> Stripped:
     """The file with the smallest arena that strips give it, and what that costs.
 
-    max_extra: the largest share of multiplies that may come on top, where two strips need the same.
+    max_extra: the largest share of multiplies that may come on top, where two strips need the same. compared: random
+    inputs on which both files' bytes are held against each other.
 
     Raises: ZooError for what is no .tflite file of one graph; AssertionError if a byte of its output changed.
     """
@@ -78,7 +79,7 @@ def in_strips(model: bytes, max_extra=0.05) -> Stripped:
         if arena_bytes < best.arena_bytes and measured_too == measured:
             best = best._replace(model=stripped, stretches=stretches, arena_bytes=arena_bytes, macs=macs + extra_macs)
     if best.stretches:
-        assert_same_bytes(model, best.model)
+        assert_same_bytes(model, best.model, compared)
     return best
 
 

@@ -28,10 +28,11 @@ def stream_memory(frontend, body) -> StreamMemory:
     frontend, body: what has `.input` (`zoo.export.interpreter.Tensor`) and `.arena` (its `Arena`): a TFLM, a file that
     `zoo.export.verify` opened, or for the front end C code, whose scratch is a head and which has no tail.
     """
+    front_arena, body_arena = frontend.arena, body.arena  # asked once: TFLM prints it
     return StreamMemory(
-        max(frontend.arena.head_bytes, body.arena.head_bytes),
-        frontend.arena.tail_bytes,
-        body.arena.tail_bytes,
+        max(front_arena.head_bytes, body_arena.head_bytes),
+        front_arena.tail_bytes,
+        body_arena.tail_bytes,
         body.input.bytes,
         frontend.input.bytes,
     )

@@ -118,7 +118,7 @@ def _flatten(model):
 
     def add(model, sources=None):
         """Where in `nodes` each output of `model` is made. sources: where its inputs are; the outermost has none."""
-        places = dict(zip(_ids(model.inputs), sources or ()))  # tensor -> position in nodes
+        places = dict(zip(ids_of(model.inputs), sources or ()))  # tensor -> position in nodes
         for node in nodes_of(model):
             before = [places[tensor] for tensor in node.flat_input_ids]
             if node.is_input and sources:
@@ -130,11 +130,12 @@ def _flatten(model):
                 made = [len(nodes)] * len(node.flat_output_ids)
                 nodes.append(node)
             places.update(zip(node.flat_output_ids, made))
-        return [places[tensor] for tensor in _ids(model.outputs)]
+        return [places[tensor] for tensor in ids_of(model.outputs)]
 
     add(model)
     return nodes, edges
 
 
-def _ids(tensors):
-    return [str(id(tensor)) for tensor in tensors]  # as a node's flat_input_ids and flat_output_ids
+def ids_of(tensors):
+    """Keras's ids of tensors, as a node has them in flat_input_ids and flat_output_ids."""
+    return [str(id(tensor)) for tensor in tensors]
