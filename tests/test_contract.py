@@ -10,9 +10,9 @@ import pytest
 
 from zoo.assembly import join
 from zoo.export import keras_files, tflite
-from zoo.export.interpreter import LiteRT
 from zoo.measure import counts
 from zoo.models import MODELS
+from zoo.runtime.interpreter import LiteRT
 from zoo.training import Plan
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from zoo.export import keras_files, tflite
-from zoo.export.interpreter import LiteRT
 from zoo.frontends import LogMel, Raw
+from zoo.runtime.interpreter import LiteRT
 
 SAMPLES = 16_000
 SPECS = {

@@ -10,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# What a device has no room for.
+HEAVY = {"tensorflow", "tf_keras", "keras", "kapre", "tensorflow_io", "tensorflow_datasets", "matplotlib", "librosa"}
+
 # Third party -> the modules that may import it; a package stands for all of its modules.
 HOMES = {
     "tensorflow": ("zoo.backend",),
@@ -21,10 +24,12 @@ HOMES = {
     "tensorflow_model_optimization": ("zoo.compress.magnitude", "zoo.compress.qat"),
     "keras_tuner": ("zoo.compress.search",),
     "matplotlib": ("zoo.plots",),
-    "tflite_micro": ("zoo.export",),
+    "tflite_micro": ("zoo.export.tflm",),
     "ai_edge_litert": ("zoo.export", "zoo.runtime"),
     "flatbuffers": ("zoo.export",),
-    "soundfile": ("zoo.audio", "zoo.datasets"),
+    "soundfile": ("zoo.audio", "zoo.datasets", "zoo.runtime.recordings"),
+    "soxr": ("zoo.runtime.recordings",),
+    "sounddevice": ("zoo.runtime.microphone",),
     "scipy": ("zoo.datasets.synth10", "zoo.teachers"),
 }
 # What everything stands on, and what imports nothing of the zoo but the error.
@@ -47,13 +52,15 @@ ARROWS = {
         "zoo.frontends",
         "zoo.pipeline",
         "zoo.export.flatbuffer",
-        "zoo.export.interpreter",
+        "zoo.runtime.interpreter",
     ),
-    "zoo.runtime": ("zoo.runtime", "zoo.export.interpreter", "zoo.export.stderr"),
+    "zoo.runtime": ("zoo.runtime",),
 }
 # Module -> what it may not import, straight or through others.
 NEVER = {
-    "zoo.export.interpreter": ("tensorflow", "zoo.backend"),
+    "zoo.__main__": (*HEAVY, "numpy", "ai_edge_litert"),
+    "zoo.runtime": (*HEAVY, "zoo.backend"),
+    "zoo.export.tflm": ("tensorflow", "zoo.backend"),
     "zoo.training": ("zoo.datasets", "zoo.pipeline", "zoo.frontends", "zoo.compress", "zoo.audio"),
     "zoo.compress": ("zoo.training",),
     "zoo.plots": ("tensorflow", "zoo.backend"),
@@ -161,14 +168,11 @@ def loaded_by(statement):
     return set(child.stdout.split())
 
 
-HEAVY = {"tensorflow", "tf_keras", "keras", "kapre", "tensorflow_io", "tensorflow_datasets", "matplotlib", "librosa"}
-
-
 def test_importing_the_zoo_costs_nothing():
     loaded = loaded_by("import zoo, zoo.errors")
     assert "zoo" in loaded and not loaded & (HEAVY | {"numpy", "scipy", "soundfile"})
 
 
 def test_running_a_tflite_file_loads_no_tensorflow():
-    loaded = loaded_by("import zoo.export.interpreter")
+    loaded = loaded_by("import zoo.runtime")
     assert "ai_edge_litert" in loaded and not loaded & HEAVY

@@ -59,7 +59,7 @@ def test_a_stop_is_one_line_without_a_traceback(monkeypatch, capsys):
     def stopped(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo.__main__._list", stopped)
+    monkeypatch.setattr("zoo.commands.listing._list", stopped)
     with pytest.raises(SystemExit) as ended:
         main(["list"])
     assert ended.value.code == 130 and capsys.readouterr().err == "\nstopped; nothing was written\n"
@@ -69,7 +69,7 @@ def test_what_the_system_refuses_is_one_line_with_the_file(monkeypatch, capsys):
     def refused(_):
         raise PermissionError(13, "Permission denied", "/root/report.json")
 
-    monkeypatch.setattr("zoo.__main__._list", refused)
+    monkeypatch.setattr("zoo.commands.listing._list", refused)
     with pytest.raises(SystemExit) as ended:
         main(["list"])
     assert ended.value.code == 2

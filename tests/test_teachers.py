@@ -13,7 +13,7 @@ from scipy.special import softmax
 from zoo import frontends, pipeline, teachers
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, keras_files, tflite
-from zoo.export.interpreter import LiteRT
+from zoo.runtime.interpreter import LiteRT
 
 LABELS = ["dog", "rain", "siren"]
 STUDENT = frontends.Raw(sample_rate_hz=20_000, num_samples=30_000)  # 1.5 s

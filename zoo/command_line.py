@@ -2,9 +2,28 @@
 
 import argparse
 
+from zoo.errors import ZooError
+
 
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose refusal is one line and exit code 2, without argparse's page of usage."""
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+def add_command(commands, name, short, description=None):
+    """The parser of a new command. description: what its --help teaches, shown as it is written; else `short`."""
+    return commands.add_parser(
+        name,
+        help=short,
+        description=description or short,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def refuse_existing(path, overwrite):
+    """Raises: ZooError for a file that is there and shall stay, and for a folder."""
+    if path.is_dir() or path.exists() and not overwrite:
+        raise ZooError(f"{path} exists; pass --overwrite to replace a file, or another name")

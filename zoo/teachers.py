@@ -19,8 +19,8 @@ import zoo.frontends  # noqa: F401  (a trained model may hold Kapre's layers: th
 from zoo import audio, pipeline
 from zoo.errors import ZooError
 from zoo.export import flatbuffer
-from zoo.export.interpreter import LiteRT
 from zoo.progress import bar
+from zoo.runtime.interpreter import LiteRT
 
 # YAMNet's published file: what it takes, and how wide the embedding before its classifier is.
 YAMNET_RATE_HZ, YAMNET_SAMPLES, YAMNET_WIDTH = 16_000, 15_600, 1_024

@@ -10,9 +10,10 @@ from zoo.compress import surgery
 from zoo.compress.channels import PruneChannels
 from zoo.compress.taylor import count_channels
 from zoo.export import tflite
-from zoo.export.interpreter import TFLM, LiteRT
+from zoo.export.tflm import TFLM
 from zoo.frontends import LogMel
 from zoo.measure import payoff
+from zoo.runtime.interpreter import LiteRT
 from zoo.training import Plan
 
 layers = keras.layers

@@ -7,7 +7,7 @@ from zoo import training
 from zoo.compress import qat
 from zoo.errors import ZooError
 from zoo.export import seam, tflite
-from zoo.export.interpreter import LiteRT
+from zoo.runtime.interpreter import LiteRT
 
 layers = keras.layers
 PLAN = training.Plan(epochs=2, batch_size=16, learning_rate=0.01, warmup_epochs=0, weight_decay=0.0)

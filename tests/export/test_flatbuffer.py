@@ -7,7 +7,8 @@ from ai_edge_litert import schema_py_generated as schema
 from zoo.errors import ZooError
 from zoo.export import tflite
 from zoo.export.flatbuffer import append_quantize, concatenate
-from zoo.export.interpreter import TFLM, LiteRT, quantise
+from zoo.export.tflm import TFLM
+from zoo.runtime.interpreter import LiteRT, quantise
 
 
 @pytest.fixture(scope="module")

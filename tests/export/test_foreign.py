@@ -372,7 +372,7 @@ def test_labels_that_cannot_be_read_as_such_are_refused(tmp_path, capsys):
 
 def test_labels_keep_their_letters_without_mark_or_empty_end(tmp_path):
     (tmp_path / "labels").write_bytes(b"\xef\xbb\xbf" + 'Geräusch\r\na"; #error\n\n'.encode())
-    from zoo.__main__ import _labels
+    from zoo.commands.export import _labels
 
     assert _labels(tmp_path / "labels") == ["Geräusch", 'a"; #error']
 

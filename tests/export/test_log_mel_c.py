@@ -15,10 +15,11 @@ import soundfile
 
 from zoo.errors import ZooError
 from zoo.export import seam
-from zoo.export.interpreter import TFLM, Tensor
 from zoo.export.log_mel_c import LogMelC, write_log_mel
 from zoo.export.stream import Stream
+from zoo.export.tflm import TFLM
 from zoo.frontends import LogMel
+from zoo.runtime.interpreter import Tensor
 
 SAMPLES = 4_000
 SPECS = {

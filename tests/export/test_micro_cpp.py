@@ -15,7 +15,7 @@ import pytest
 
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, micro
-from zoo.export.interpreter import TFLM
+from zoo.export.tflm import TFLM
 
 BOARD = Path(__file__).parent / "board"
 STRIDE_SAMPLES, FIELD_SAMPLES, WINDOW_COLUMNS, WINDOW_SAMPLES = 200, 213, 10, 2013

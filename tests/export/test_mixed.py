@@ -5,7 +5,8 @@ import pytest
 
 from zoo.errors import ZooError
 from zoo.export import mixed, seam, stream
-from zoo.export.interpreter import TFLM, LiteRT
+from zoo.export.tflm import TFLM
+from zoo.runtime.interpreter import LiteRT
 
 layers = keras.layers
 

@@ -8,7 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
 from zoo.export import seam, stream
-from zoo.export.interpreter import TFLM, LiteRT
+from zoo.export.tflm import TFLM
+from zoo.runtime.interpreter import LiteRT
 
 STRIDE_SAMPLES = 200
 

@@ -5,8 +5,9 @@ import pytest
 
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, strips
-from zoo.export.interpreter import TFLM, LiteRT, quantise
 from zoo.export.stream import Stream
+from zoo.export.tflm import TFLM
+from zoo.runtime.interpreter import LiteRT, quantise
 
 STRIDE_SAMPLES, FIELD_SAMPLES, WINDOW = 200, 213, 10
 

@@ -8,8 +8,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, graph, strips, tflite
-from zoo.export.interpreter import TFLM, LiteRT
 from zoo.export.stretches import Stretch, calls_of, peak_bytes
+from zoo.export.tflm import TFLM
+from zoo.runtime.interpreter import LiteRT
 
 layers = keras.layers
 KINDS = ["convolution", "dilated", "depthwise", "max", "mean", "relu", "pad", "residual", "leaky", "constants"]

@@ -10,7 +10,7 @@ import pytest
 
 from zoo.errors import ZooError
 from zoo.export import seam, tflite
-from zoo.export.interpreter import LiteRT
+from zoo.runtime.interpreter import LiteRT
 
 CONVERT_AGAIN = """
 import hashlib, sys

@@ -5,8 +5,9 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from zoo.export.interpreter import Arena, Tensor
+from zoo.export.tflm import Arena
 from zoo.measure.arena import stream_memory
+from zoo.runtime.interpreter import Tensor
 
 Runner = namedtuple("Runner", "input arena")
 

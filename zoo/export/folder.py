@@ -13,11 +13,11 @@ from zoo import assembly, audio
 from zoo.datasets import synth10
 from zoo.errors import ZooError
 from zoo.export import micro, mixed, seam, strips, tflite
-from zoo.export.interpreter import LiteRT
 from zoo.export.log_mel_c import write_log_mel
 from zoo.export.stream import open_stream
 from zoo.frontends import LogMel, Raw
 from zoo.measure.arena import StreamMemory, stream_memory
+from zoo.runtime.interpreter import LiteRT
 
 ONE_CALL_MAX_EXTRA = 0.001  # of the multiplies: micro/model.tflite is there to be compared with
 DECISION_S = 0.25  # between two decisions of the self-test, or a column where that takes longer

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.export.interpreter import Arena, Runner, Tensor
 from zoo.export.micro import fill_template
+from zoo.export.tflm import Arena
+from zoo.runtime.interpreter import Runner, Tensor
 
 C_FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
 

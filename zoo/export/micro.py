@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.export import graph
-from zoo.export.interpreter import LiteRT
+from zoo.runtime.interpreter import LiteRT
 
 TEMPLATES = Path(__file__).parent / "templates"
 COPIED = ("stream.h", "interpreter.h", "classifier.h", "golden.h", "main.cc", "CMakeLists.txt")

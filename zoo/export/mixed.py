@@ -13,9 +13,9 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.export import tflite
-from zoo.export.interpreter import LiteRT, dequantise, quantise
 from zoo.export.seam import append, seam_range
 from zoo.measure.counts import ids_of, nodes_of
+from zoo.runtime.interpreter import LiteRT, dequantise, quantise
 
 SEAM = "seam"
 NO_NOISE = 1e-20  # 200 dB, of scores that did not move: JSON has no infinity

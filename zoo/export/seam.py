@@ -15,7 +15,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, tflite
-from zoo.export.interpreter import LiteRT
+from zoo.runtime.interpreter import LiteRT
 
 layers = keras.layers
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.export.interpreter import TFLM
 from zoo.export.log_mel_c import LogMelC
+from zoo.export.tflm import TFLM
 
 
 def open_stream(folder, stride_samples, open_file=TFLM, columns_per_decision=1):
@@ -24,7 +24,7 @@ def open_stream(folder, stride_samples, open_file=TFLM, columns_per_decision=1):
 class Stream:
     """An endless sound in, chunk by chunk, a decision out every so many columns once a window is whole.
 
-    frontend, body: runners (`zoo.export.interpreter`, `zoo.export.log_mel_c`).
+    frontend, body: runners (`zoo.runtime.interpreter`, `zoo.export.log_mel_c`).
 
     Raises: ZooError unless columns leave the front end as they enter the body.
     """

@@ -15,8 +15,9 @@ from ai_edge_litert import schema_py_generated as schema
 from zoo.errors import ZooError
 from zoo.export import flatbuffer
 from zoo.export import graph as graphs
-from zoo.export.interpreter import TFLM, LiteRT
 from zoo.export.stretches import MAX_JOINED, Stretch, calls_of, macs_of, peak_bytes
+from zoo.export.tflm import TFLM
+from zoo.runtime.interpreter import LiteRT
 
 LONGEST = 16  # operators of a stretch: a longer one's halos cost more than it wins
 SMALL = 8  # an operator that needs no more than this part of the peak is left as it is

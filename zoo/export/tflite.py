@@ -8,8 +8,8 @@ from io import StringIO
 from zoo.backend import keras, tf
 
 from zoo.errors import ZooError
-from zoo.export.stderr import captured_stderr
 from zoo.measure.counts import KERNELS, nodes_of
+from zoo.runtime.stderr import captured_stderr
 
 layers = keras.layers
 

@@ -17,8 +17,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from zoo.errors import ZooError
 from zoo.export import graph
-from zoo.export.interpreter import TFLM, Arena, Tensor
-from zoo.export.stderr import captured_stderr
+from zoo.export.tflm import TFLM, Arena
+from zoo.runtime.interpreter import Tensor
+from zoo.runtime.stderr import captured_stderr
 
 WITHOUT_DELEGATES = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 START_LIMIT_S, FILE_LIMIT_S = 60, 20  # generous: a slow disk and a busy machine are no damage

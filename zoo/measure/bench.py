@@ -12,9 +12,10 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.export import graph as graphs
 from zoo.export import micro, verify
-from zoo.export.interpreter import Arena, Tensor
+from zoo.export.tflm import Arena
 from zoo.measure import boards
 from zoo.measure.arena import stream_memory
+from zoo.runtime.interpreter import Tensor
 
 LONGEST_NAME = 40
 DECISIONS_PER_S = 4

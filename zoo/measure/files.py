@@ -12,9 +12,10 @@ import numpy as np
 from zoo import evaluation, pipeline
 from zoo.atomic import whole_file
 from zoo.export import keras_files
-from zoo.export.interpreter import TFLM, LiteRT
 from zoo.export.stream import open_stream
+from zoo.export.tflm import TFLM
 from zoo.progress import bar
+from zoo.runtime.interpreter import LiteRT
 
 
 @dataclass(frozen=True)

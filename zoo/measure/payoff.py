@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.export import tflite
-from zoo.export.interpreter import TFLM
+from zoo.export.tflm import TFLM
 from zoo.measure import counts
 
 

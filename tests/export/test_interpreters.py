@@ -5,7 +5,8 @@ import pytest
 
 from zoo.errors import ZooError
 from zoo.export import tflite
-from zoo.export.interpreter import TFLM, LiteRT, dequantise, quantise
+from zoo.export.tflm import TFLM
+from zoo.runtime.interpreter import LiteRT, dequantise, quantise
 
 
 def test_quantise_rounds_halves_away_from_zero_and_clips():
