@@ -6,13 +6,39 @@ RUN := $(VENV)/bin/python
 # A log on a pipe is read later: no colours, no half lines.
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo test test-micro lint report clean
+.PHONY: demo test test-clients test-micro lint report clean
 
 demo: $(VENV)/ready  ## train, export and measure Micro-ACDNet on sounds that the project makes
 	$(RUN) -m recipes.micro_acdnet --dataset synth10 --epochs 80 --overwrite
 
 test: lint
 	$(RUN) -m pytest
+
+# MediaPipe's environment; files that the code exports as it is now. Beside them stands whatever is in exported/.
+CLIENTS := .venv-clients
+FRESH := runs/clients
+
+test-clients: $(VENV)/ready $(CLIENTS)/ready $(FRESH)/ready  ## MediaPipe hears in every file for apps what we hear
+	$(RUN) tests/clients/compare.py --client $(CLIENTS)/bin/python exported $(FRESH)
+
+# On 50 sounds: enough for scores that move from sound to sound. In float16 a log-mel's floor is 0.
+EXPORT_FRESH = $(RUN) -m recipes.micro_acdnet --dataset synth10 --data-dir $(FRESH)/sounds --quick --epochs 80 \
+	--out $(FRESH) --overwrite
+
+$(FRESH)/ready: $(FRESH)/sounds $(wildcard recipes/*.py zoo/*.py zoo/datasets/*.py zoo/export/*.py zoo/models/*.py)
+	$(EXPORT_FRESH) --forms fp16,dynamic,int16x8,naive_int8,edgetpu
+	$(EXPORT_FRESH) --forms dynamic --front-end mel
+	touch $@
+
+$(FRESH)/sounds: $(VENV)/ready
+	rm -rf $@ $@.part
+	$(RUN) -c "from zoo.datasets import synth10; synth10.write('$@.part', clips_per_class=5)"
+	mv $@.part $@
+
+$(CLIENTS)/ready: tests/clients/requirements.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 # What test-micro builds, and the root of a tflite-micro in which `make microlite` has run.
 FOLDER ?= exported/micro_acdnet-synth10/micro
@@ -35,7 +61,7 @@ report: $(VENV)/ready  ## remake docs/results/ from its csv
 	$(RUN) -m zoo report
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(CLIENTS) runs
 
 $(VENV)/ready: requirements.txt setup.cfg
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "the reference environment needs Python 3.11: make PYTHON=/path/to/python3.11")'

@@ -15,6 +15,7 @@ from zoo.command_line import OneLineParser
 from zoo.errors import ZooError
 from zoo.export import card, keras_files
 from zoo.export.folder import FORMS, Quantisation, versions, write_models, write_sums
+from zoo.export.metadata import About
 from zoo.export.seam import RANGES
 from zoo.measure import bench, counts, files
 
@@ -145,8 +146,9 @@ def run(recipe, args):
             model = assembly.join(front_end.build(), made.backbone)
             keras_files.save(model, unfinished)
             written = write_models(
-                unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labels, quantisation
-            )
+                unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labels, quantisation,
+                _about(metrics, builder),
+            )  # fmt: skip
             column_stride_samples = metrics["column_stride_samples"] = written.column_stride_samples
             metrics["calibration_accuracy"] = written.calibration_accuracy
             metrics["sensitivity"] = [row._asdict() for row in written.sensitivity]
@@ -177,6 +179,18 @@ def run(recipe, args):
             card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
             write_sums(unfinished)
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
+
+
+def _about(metrics, builder):
+    """What a file says of itself; its weights come of the recordings, so their licence is the weights' too."""
+    return About(
+        name=metrics["model"],
+        description=f"A classifier of {len(metrics['labels'])} sounds, trained on {metrics['dataset']}. Source: "
+        f"{metrics['paper']}",
+        version=metrics["versions"]["zoo"],
+        author="Edge Audio Zoo",
+        license=builder.LICENCE,
+    )
 
 
 def _exported_by(folder, command):

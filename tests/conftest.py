@@ -1,4 +1,4 @@
-"""Real recordings, and what is made of them once for all tests.
+"""Real recordings, what is made of them, and a small classifier: once for all tests.
 
 The zoo is imported inside the fixtures: tests of its light parts are not kept waiting for TensorFlow.
 """
@@ -7,6 +7,7 @@ import csv
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,50 @@ def without_delay():
         return np.fft.irfft(found)[kept], np.fft.irfft(wanted)[kept]
 
     return align
+
+
+@pytest.fixture(scope="session")
+def bands(tmp_path_factory):
+    """A small classifier of half seconds at 16 kHz: the Keras model, and its file as an exported folder holds it."""
+    from zoo.backend import keras
+
+    from zoo.export import tflite
+    from zoo.export.folder import write_sums
+    from zoo.export.metadata import About, with_metadata
+
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    waveform = keras.Input((8_000,), name="waveform")
+    x = layers.Reshape((-1, 1, 1), name="samples")(waveform)
+    x = layers.Conv2D(6, (32, 1), strides=(8, 1), activation="relu", name="conv")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    wide = keras.initializers.RandomNormal(stddev=20, seed=0)  # scores that differ from sound to sound
+    scores = layers.Dense(3, activation="softmax", kernel_initializer=wide, name="dense")(x)
+    model = keras.Model(waveform, scores, name="bands")
+
+    folder = tmp_path_factory.mktemp("bands")
+    about = About("bands", "three bands", "1", "the zoo", "Apache-2.0")
+    file = with_metadata(tflite.to_float(model), about, 16_000, ("low", "middle", "high"))
+    (folder / "model_int8.tflite").write_bytes(file)
+    write_sums(folder)
+    return SimpleNamespace(model=model, folder=folder, file=folder / "model_int8.tflite")
+
+
+@pytest.fixture(scope="session")
+def classifier(bands):
+    """The `Classifier` of that folder."""
+    from zoo.runtime import Classifier
+
+    return Classifier(bands.folder)
+
+
+@pytest.fixture(scope="session")
+def sound():
+    """Four seconds that change, at its rate: a tone that rises, noise, and a second of silence."""
+    rng, at_s = np.random.default_rng(0), np.arange(4 * 16_000) / 16_000
+    x = 0.3 * np.sin(2 * np.pi * (300 + 900 * at_s) * at_s) + rng.normal(0, 0.05, len(at_s))
+    x[16_000:32_000] = 0
+    return x.astype(np.float32)
 
 
 def pytest_addoption(parser):

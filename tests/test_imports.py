@@ -26,11 +26,12 @@ HOMES = {
     "matplotlib": ("zoo.plots",),
     "tflite_micro": ("zoo.export.tflm",),
     "ai_edge_litert": ("zoo.export", "zoo.runtime"),
-    "flatbuffers": ("zoo.export",),
+    "flatbuffers": ("zoo.export", "zoo.runtime.metadata"),
     "soundfile": ("zoo.audio", "zoo.datasets", "zoo.runtime.recordings"),
     "soxr": ("zoo.runtime.recordings",),
     "sounddevice": ("zoo.runtime.microphone",),
     "scipy": ("zoo.datasets.synth10", "zoo.teachers"),
+    "psutil": (),  # /proc tells what is asked for
 }
 # What everything stands on, and what imports nothing of the zoo but the error.
 GROUND = ("zoo.errors", "zoo.progress", "zoo.atomic")
@@ -66,6 +67,9 @@ NEVER = {
     "zoo.plots": ("tensorflow", "zoo.backend"),
     "zoo.evaluation": ("tensorflow", "zoo.backend"),
     "zoo.report": ("tensorflow", "zoo.backend"),
+    "zoo.on_boards": (*HEAVY, "numpy"),
+    "zoo.measure.cpu": (*HEAVY, "scipy", "soundfile", "zoo.backend", "zoo.export"),
+    "zoo.measure.process_memory": (*HEAVY, "numpy", "zoo.measure.child", "zoo.runtime"),  # at its top, where it counts
 }
 
 

@@ -9,6 +9,8 @@ from zoo.errors import ZooError
 from zoo.evaluation import per_class
 from zoo.measure.counts import Row
 from zoo.plots import graphs, scores
+from zoo.plots.recording import COLUMNS, FRAME_S, Overview
+from zoo.runtime import Event
 
 LONG = "a_label_that_is_much_longer_than_any_sound_needs_to_be_called"
 
@@ -182,3 +184,29 @@ def test_pictures_leave_the_readers_settings_alone(path):
     before = dict(rcParams)
     plots.confusion_matrix(np.eye(2, dtype=int), ["a", "b"], path, "model, data, fold 4")
     assert dict(rcParams) == before
+
+
+@pytest.mark.parametrize("seconds", [0.1, 5, 3_000])
+def test_an_overview_has_a_few_columns_however_long_the_recording_is(seconds):
+    rate_hz = 8_000
+    overview = Overview(seconds, rate_hz)
+    tone = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(rate_hz) / rate_hz).astype(np.float32)[:, None]
+    left = round(seconds * rate_hz)
+    while left:
+        overview.add(tone[:left])
+        left -= len(tone[:left])
+    level_db = overview.level_db()
+    assert level_db.shape[1] <= COLUMNS
+    assert overview.seconds == pytest.approx(seconds, abs=FRAME_S * (1 + seconds / FRAME_S / COLUMNS))
+    assert level_db.max() == 0
+    loudest = level_db.argmax(axis=0) * rate_hz / 2 / (len(level_db) - 1)
+    np.testing.assert_array_equal(loudest, np.full(level_db.shape[1], 1_000))
+
+
+@pytest.mark.parametrize("num_labels", [0, 1, 12])
+def test_a_recording_and_its_events_are_drawn(num_labels, path):
+    overview = Overview(60, 8_000)
+    overview.add(np.random.default_rng(0).normal(0, 0.1, (60 * 8_000, 2)))
+    events = [Event(3.0 * i, 3.0 * i + 5, f"{LONG}_{i}", 0.1 * i) for i in range(num_labels)]
+    assert plots.recording_and_events(overview, events, path, "night.flac") == path
+    assert_drawn(path)

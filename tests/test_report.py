@@ -1,13 +1,18 @@
-"""docs/results: what exported folders tell becomes rows of a csv, and the rows a page."""
+"""docs/results: what exported folders tell becomes rows of a csv, and the rows and the boards' JSONs a page."""
 
 import json
+import re
+import shutil
+from pathlib import Path
 
+import jsonschema
 import pytest
 from scipy.stats import binomtest
 
-from zoo import report
+from zoo import on_boards, report
 from zoo.errors import ZooError
 
+ROOT = Path(__file__).parents[1]
 FILE = {
     "accuracy": 0.75, "low": 0.5, "high": 0.9, "changed_clips": 0, "lost_clips": 0, "gained_clips": 0,
     "kernels": "x", "bytes": 1_000, "arena_bytes": None,
@@ -88,3 +93,58 @@ def test_a_single_fold_is_not_pooled(tmp_path):
 def test_a_folder_without_metrics_is_refused_by_name(tmp_path):
     with pytest.raises(ZooError, match="nothing/metrics.json"):
         report.add_runs([tmp_path / "nothing"])
+
+
+def test_boards_that_nobody_ran_are_rows_without_figures_of_ours(tmp_path):
+    page = page_of([exported(tmp_path / "4", 4)])
+    for board, published in on_boards.AWAITED.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {board} |")]
+        *ours, theirs = row.strip("| ").split(" | ") if published else [*row.strip("| ").split(" | "), ""]
+        assert theirs == published and not any(cell.strip(" |") for cell in ours[1:])
+
+
+def test_a_board_that_somebody_ran_is_told_from_its_json_alone(tmp_path, results):
+    run = json.loads(sorted((ROOT / "docs/results/boards").glob("*-*.json"))[0].read_text())
+    run["machine"]["board"] = "Raspberry Pi 5 Model B Rev 1.0"
+    run["models"][0]["runs"][0]["latency_ms"] |= {"median": 12.344, "p95": 45.671}
+    (results / "boards").mkdir(parents=True)
+    (results / "boards" / "pi.json").write_text(json.dumps(run))
+    page = page_of([exported(tmp_path / "4", 4)])
+    rows = [line for line in page.splitlines() if line.startswith("| Raspberry Pi 5 ")]
+    assert len(rows) == len(run["models"]) and f"| Raspberry Pi 5 Model B Rev 1.0, {run['machine']['cores']}" in rows[0]
+    assert "1: 12.34 (45.67)" in rows[0] and f"| {run['models'][0]['bytes']:,} |" in rows[0]
+
+
+def test_a_json_of_another_kind_is_refused_by_name(results):
+    (results / "boards").mkdir(parents=True)
+    for content in ("{}", "[1]", '{"schema_version": 9}', "no json"):
+        (results / "boards" / "odd.json").write_text(content)
+        with pytest.raises(ZooError, match="odd.json"):
+            report.write_page()
+
+
+@pytest.fixture(scope="module")
+def schema():
+    schema = json.loads((ROOT / "docs/results/boards/SCHEMA.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/results/boards").glob("*-*.json")), ids=lambda path: path.name)
+def test_each_json_from_a_board_is_as_the_schema_describes_it(path, schema):
+    run = json.loads(path.read_text())
+    schema.validate(run)
+    for model in run["models"]:
+        if model["memory_bytes"]:
+            *parts, total = model["memory_bytes"].values()
+            assert sum(parts) == total
+    assert not re.search(r'"/|"[A-Z]:\\|@', path.read_text())  # nobody's paths or addresses
+
+
+def test_no_figure_of_the_page_is_without_its_row_or_its_json(results):
+    """The page in the repository is what its data make, and nothing else."""
+    results.mkdir()
+    shutil.copy(ROOT / "docs/results/runs.csv", results)
+    shutil.copytree(ROOT / "docs/results/boards", results / "boards")
+    report.write_page()
+    assert (results / "README.md").read_text() == (ROOT / "docs/results/README.md").read_text()

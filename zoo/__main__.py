@@ -4,10 +4,10 @@ import os
 import sys
 
 from zoo.command_line import OneLineParser
-from zoo.commands import bench, export, listing, report, strips
+from zoo.commands import bench, classify, doctor, export, listen, listing, report, show, strips
 from zoo.errors import ZooError
 
-COMMANDS = (listing, report, bench, strips, export)  # as --help shows them
+COMMANDS = (listing, show, classify, listen, doctor, bench, export, strips, report)  # as --help shows them
 
 
 def main(argv=None):

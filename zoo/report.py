@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from zoo import evaluation
+from zoo import evaluation, on_boards
 from zoo.errors import ZooError
 
 RESULTS = Path("docs/results")
@@ -63,13 +63,13 @@ def read_runs():
 
 
 def write_page():
-    """Remakes docs/results/README.md from runs.csv."""
+    """Remakes docs/results/README.md from runs.csv and boards/."""
     runs = read_runs()
     lines = [
         "# Results",
         "",
-        "Made from `runs.csv` by `python -m zoo report`, never by hand. Accuracy in %, with its 95 % interval",
-        "(percentile bootstrap over source recordings); the test fold is scored once, after the last epoch. In",
+        "Made from `runs.csv` and `boards/` by `python -m zoo report`, never by hand. Accuracy in %, with its 95 %",
+        "interval (percentile bootstrap over source recordings); the test fold is scored once, at the end. In",
         "brackets: clips whose decision differs from that of Keras in float. RAM in bytes, TFLM on a 64-bit host: of",
         "the stream all that it holds (of runs before 0.3.0 the two arenas alone), of the one call its arena.",
         "",
@@ -92,6 +92,7 @@ def write_page():
         lines.append(f"| {' | '.join(cells)} |")
     lines += _pooled(runs)
     lines += _streams(runs)
+    lines += on_boards.table(on_boards.read(RESULTS / "boards"))
     lines += ["", "Each row's command, in the order above:", "", *(f"    {run['command']}" for run in runs), ""]
     lines += [
         f"{run['model']} on fold {run['test_fold']} of {run['dataset']} heard these of its classes: "

@@ -6,7 +6,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
 from zoo.export import tflite
-from zoo.export.flatbuffer import append_quantize, concatenate
+from zoo.export.flatbuffer import append_quantize, concatenate, with_float_ends
 from zoo.export.tflm import TFLM
 from zoo.runtime.interpreter import LiteRT, quantise
 
@@ -35,6 +35,14 @@ def test_concatenated_integer_files_equal_the_two_run_in_turn(files, sounds):
     np.testing.assert_array_equal(LiteRT(joined, "reference").run_raw(pcm), scores)
     scores = TFLM(files["body"]).run_raw(TFLM(front).run_raw(pcm))
     np.testing.assert_array_equal(TFLM(joined).run_raw(pcm), scores)
+
+
+@pytest.mark.parametrize("name", ["whole_int8", "front_int16x8"])
+def test_float_ends_leave_what_an_integer_file_computes(files, sounds, name):
+    whole = LiteRT(with_float_ends(files[name]), "reference")
+    assert (whole.input.dtype, whole.output.dtype) == (np.float32, np.float32)
+    # Before the ends our own arithmetic makes integers of the sounds, and floats of the scores.
+    np.testing.assert_array_equal(whole.run(sounds), LiteRT(files[name], "reference").run(sounds))
 
 
 def test_files_that_do_not_meet_are_refused(files):

@@ -12,6 +12,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
 from zoo.export.graph import DTYPES, load
+from zoo.runtime.metadata import METADATA
+
+DESCRIBED = METADATA.encode()
+BUFFER_ALIGNMENT_BYTES = 16
 
 
 def concatenate(first: bytes, second: bytes) -> bytes:
@@ -38,6 +42,19 @@ def append_dequantize(model: bytes) -> bytes:
     """The file with a DEQUANTIZE after its output, which then is float32."""
     head = _load(model)
     return dump(_join(head, _cast_op(_output(head), "DEQUANTIZE", np.float32)))
+
+
+def with_float_ends(model: bytes) -> bytes:
+    """The file with a QUANTIZE before its input and a DEQUANTIZE after its output: float32 in and out, as apps have it.
+
+    What an integer file computes in between stays as it is.
+    """
+    tail = _load(model)
+    taken, given = _input(tail), copy(_input(tail))
+    given.type, given.quantization, given.buffer = schema.TensorType.FLOAT32, None, 0
+    head = _cast_op(given, "QUANTIZE", DTYPES[taken.type], taken.quantization)
+    head.version, head.signatureDefs = tail.version, tail.signatureDefs
+    return append_dequantize(dump(_join(head, tail)))
 
 
 def without_classifier(model: bytes) -> bytes:
@@ -137,10 +154,11 @@ def _load(model):
     return root
 
 
-def dump(model):
+def dump(model, same_ends=False):
     """Bytes, without what nothing uses: TFLM gives memory even to a tensor that no operator touches.
 
-    Of the metadata, what the whole file needs stays: the highest min_runtime_version.
+    Of the metadata, what the whole file needs stays: the highest min_runtime_version. same_ends: the file takes and
+    gives what it did, so what it says of itself stays too, all but the files behind it (`zoo.export.metadata.dump_as`).
     """
     graph = model.subgraphs[0]
     tensors, tensor_number = _keep(graph.tensors)
@@ -150,7 +168,8 @@ def dump(model):
 
     versions = [metadata for metadata in model.metadata if metadata.name == b"min_runtime_version"]
     versions.sort(key=lambda m: [int(n) for n in re.findall(rb"\d+", bytes(model.buffers[m.buffer].data))])
-    model.metadata = versions[-1:]
+    described = [metadata for metadata in model.metadata if metadata.name == DESCRIBED and same_ends]
+    model.metadata = versions[-1:] + described[:1]
 
     buffers, buffer_number = _keep(model.buffers, key=lambda buffer: None if buffer.data is None else id(buffer))
     buffer_number(0)  # stays the empty one, and becomes that of every tensor that is no constant
@@ -170,9 +189,16 @@ def dump(model):
             else:
                 for end in ends:
                     end.tensorIndex = tensor_number(end.tensorIndex)
-    builder = flatbuffers.Builder(1024)
+    builder = _Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+class _Builder(flatbuffers.Builder):
+    """Aligns the data of buffers as TFLite's schema asks (force_align); the code made of it for Python forgets to."""
+
+    def StartVector(self, elemSize, numElems, alignment):
+        return super().StartVector(elemSize, numElems, BUFFER_ALIGNMENT_BYTES if elemSize == 1 else alignment)
 
 
 def _renumber(node, number):

@@ -12,8 +12,9 @@ import zoo
 from zoo import assembly, audio
 from zoo.datasets import synth10
 from zoo.errors import ZooError
-from zoo.export import micro, mixed, seam, strips, tflite
+from zoo.export import edgetpu, flatbuffer, micro, mixed, seam, strips, tflite
 from zoo.export.log_mel_c import write_log_mel
+from zoo.export.metadata import LABELS_FILE, About, with_metadata
 from zoo.export.stream import open_stream
 from zoo.frontends import LogMel, Raw
 from zoo.measure.arena import StreamMemory, stream_memory
@@ -21,12 +22,14 @@ from zoo.runtime.interpreter import LiteRT
 
 ONE_CALL_MAX_EXTRA = 0.001  # of the multiplies: micro/model.tflite is there to be compared with
 DECISION_S = 0.25  # between two decisions of the self-test, or a column where that takes longer
-# Further files of the whole model, for comparison or for a CPU: form -> function (model, calibration) -> bytes.
+# Further files of the whole model, for comparison or for a CPU, float32 in and out as apps have it; for the Edge TPU
+# int8 in and out: form -> function (model, calibration) -> bytes.
 FORMS = {
     "fp16": lambda model, _: tflite.to_float16(model),
     "dynamic": lambda model, _: tflite.to_dynamic(model),
-    "int16x8": tflite.to_int16x8,
-    "naive_int8": seam.whole_int8,
+    "int16x8": lambda model, crops: flatbuffer.with_float_ends(tflite.to_int16x8(model, crops)),
+    "naive_int8": lambda model, crops: flatbuffer.with_float_ends(seam.whole_int8(model, crops)),
+    "edgetpu": edgetpu.one_call,
 }
 
 
@@ -60,11 +63,12 @@ class Written(NamedTuple):
     memory: StreamMemory | None  # of micro/'s stream
 
 
-def write_models(folder, front_end, backbone, seam_layer, calibration, targets, labels, quantisation):
+def write_models(folder, front_end, backbone, seam_layer, calibration, targets, labels, quantisation, about: About):
     """`Written`, once every .tflite is there, and micro/ with its C sources.
 
     A log-mel is the seam itself. A waveform's backbone without the layer `seam_layer` cannot be a stream: micro/ then
-    holds the one int8 call alone.
+    holds the one int8 call alone. The files for apps tell what they are (`about`), those for boards do not: flash is
+    dear, and labels and rate stand in the sources there.
 
     front_end: the spec (`zoo.frontends`). calibration, targets: unmixed training crops (n, samples), float32 in
     [-1, 1), and their classes (n,); None where nobody asks for the sensitivity, which max_drop needs.
@@ -85,11 +89,12 @@ def write_models(folder, front_end, backbone, seam_layer, calibration, targets, 
         widened = mixed.widen(body, columns, sensitivity, quantisation.max_drop, quantisation.ranges)
         body_file, wide = widened.body, widened.wide
     whole = assembly.join(twin, backbone)
-    (folder / "model.tflite").write_bytes(tflite.to_float(whole))
-    (folder / "model_int8.tflite").write_bytes(seam.seam_int8(front, body_file))
-    for form in quantisation.forms:
-        (folder / f"model_{form}.tflite").write_bytes(FORMS[form](whole, calibration))
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    models = {"model": tflite.to_float(whole), "model_int8": seam.seam_int8(front, body_file)}
+    models |= {f"model_{form}": FORMS[form](whole, calibration) for form in quantisation.forms}
+    for name, model in models.items():
+        described = with_metadata(model, about, front_end.sample_rate_hz, labels)
+        (folder / f"{name}.tflite").write_bytes(described)
+    (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
 
     micro_folder = folder / "micro"
     micro_folder.mkdir()

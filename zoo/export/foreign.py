@@ -20,6 +20,7 @@ from zoo.atomic import whole_folder
 from zoo.errors import ZooError
 from zoo.export import card, graph, keras_files, log_mel_c, seam
 from zoo.export.folder import DECISION_S, Quantisation, versions, write_models, write_sums
+from zoo.export.metadata import About
 from zoo.frontends import LogMel, Raw
 from zoo.measure import counts, files
 from zoo.progress import bar
@@ -73,8 +74,15 @@ def export_keras(path, folder, sample_rate_hz, labels, clips, seam_layer=None, m
     with whole_folder(folder, overwrite) as unfinished:
         whole = assembly.join(front_end.build(), parts.backbone)
         notes = _keras_notes(whole, unfinished)
+        about = About(
+            name=Path(path).stem,
+            description=f"A classifier of {len(labels)} sounds, which the Edge Audio Zoo converted and did not train",
+            version="",
+            author="",
+            license="",
+        )
         written = write_models(
-            unfinished, front_end, parts.backbone, parts.seam_layer, calibration, None, labels, Quantisation()
+            unfinished, front_end, parts.backbone, parts.seam_layer, calibration, None, labels, Quantisation(), about
         )
         metrics = {
             "model": Path(path).name,

@@ -13,8 +13,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
-from zoo.export import flatbuffer
 from zoo.export import graph as graphs
+from zoo.export import metadata
 from zoo.export.stretches import MAX_JOINED, Stretch, calls_of, macs_of, peak_bytes
 from zoo.export.tflm import TFLM
 from zoo.runtime.interpreter import LiteRT
@@ -85,7 +85,7 @@ def in_strips(model: bytes, max_extra=0.05, compared=COMPARED) -> Stripped:
 
 
 def rewrite(model: bytes, stretches) -> bytes:
-    """The file with these stretches, none of which overlap, in strips.
+    """The file with these stretches, none of which overlap, in strips; what it says of itself stays.
 
     Raises: ZooError for a stretch that is not local, or too short for its strips.
     """
@@ -104,7 +104,7 @@ def rewrite(model: bytes, stretches) -> bytes:
         if number not in skipped:
             operators.append(operator)
     root.subgraphs[0].operators = operators
-    return flatbuffer.dump(root)
+    return metadata.dump_as(model, root)
 
 
 def assert_same_bytes(model: bytes, rewritten: bytes, count=COMPARED):

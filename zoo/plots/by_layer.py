@@ -155,7 +155,7 @@ def memory_over_time(files, path, title):
     """What the arena's head holds while each operator runs, its tensors stacked; those of the peak in orange, by name.
     The dashed line is the head as measured: what lies over the stack is scratch, and gaps between tensors.
 
-    files: those of a `zoo.measure.bench.report`; files without operators are left out.
+    files: those of a `zoo.measure.microcontroller.report`; files without operators are left out.
     """
     files = [file for file in files if file["operators"]]
     longest = max(len(file["operators"]) for file in files)

@@ -1,4 +1,4 @@
-"""`python -m zoo bench`: the report against a model counted by hand, and one line for every file that is none."""
+"""`python -m zoo bench --target tflm`: the report against a model counted by hand, and one line for what is none."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from zoo.__main__ import main
 from zoo.errors import ZooError
 from zoo.export import tflite, verify
-from zoo.measure import bench
+from zoo.measure import microcontroller
 
 layers = keras.layers
 FUZZED = 200
@@ -49,7 +49,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(made):
-    return bench.report(made / "int8.tflite")
+    return microcontroller.report(made / "int8.tflite")
 
 
 def refusal(capsys, *argv):
@@ -97,7 +97,7 @@ def test_the_parts_of_the_arena_sum_up(report):
 def test_constants_are_the_weights_and_biases_in_their_bytes(made):
     """Of the float file: 4 bytes for each parameter, and the few integers that tell RESHAPE its shape."""
     weights = (3 * 3 * 3 * 8 + 8) + (3 * 3 * 8 * 4 + 4) + (24 * 5 + 5)
-    (file,) = bench.report(made / "float.tflite")["files"]
+    (file,) = microcontroller.report(made / "float.tflite")["files"]
     assert 4 * weights <= file["constant_bytes"] <= 4 * weights + 16
     assert file["flash_bytes"] == (made / "float.tflite").stat().st_size > file["constant_bytes"]
 
@@ -111,7 +111,7 @@ def test_the_resolvers_list_is_that_of_litert(made, report):
 
 
 def test_a_folder_is_told_as_a_stream(made):
-    report = bench.report(made / "exported")
+    report = microcontroller.report(made / "exported")
     front, body = (file["arena"] for file in report["files"])
     assert report["stream"]["head_bytes"] == max(front["head_bytes"], body["head_bytes"])
     assert report["stream"]["hop_bytes"] == 40 * 2 and report["stream"]["ring_bytes"] == 16 * 12 * 3
@@ -136,11 +136,13 @@ def test_a_front_end_in_c_counts_its_scratch_column_and_tables(made, tmp_path):
     source = "static const float sine[] = {\n    0.0f, 1e-05f, 0.5f,\n};\nbands[2] = {\n    {1, 2}, {3, 4},\n};\n"
     (tmp_path / "micro/frontend.c").write_text(source + "float f(int a, int b) { return 0.5f * (a + b); }\n")
     (tmp_path / "micro/settings.h").write_text(SETTINGS)
-    report = bench.report(tmp_path)
+    report = microcontroller.report(tmp_path)
     assert report["stream"]["head_bytes"] == 5_000 * 4 + 36 and report["stream"]["frontend_tail_bytes"] == 0
     assert report["stream"]["hop_bytes"] == 960 and report["stream"]["macs_per_column"] is None
     assert report["files"][0]["flash_bytes"] == (3 + 2) * 4
-    assert "C code" in bench.told(report) and "100 columns; with whole windows each time 64 (1.56" in bench.told(report)
+    assert "C code" in microcontroller.told(
+        report
+    ) and "100 columns; with whole windows each time 64 (1.56" in microcontroller.told(report)
 
 
 def test_boards_get_what_the_report_sums_up(made, report):
@@ -153,7 +155,7 @@ def test_json_holds_the_numbers_that_are_printed(made, tmp_path, capsys):
     main(["bench", str(made / "exported"), "--target", "tflm", "--json", str(tmp_path / "report.json")])
     printed = capsys.readouterr().out
     report = json.loads((tmp_path / "report.json").read_text())
-    assert printed == bench.told(report) + "\n"
+    assert printed == microcontroller.told(report) + "\n"
     told = {int(number.replace(",", "")) for number in re.findall(r"(?<![\w.])\d[\d,]*(?![\w.])", printed)}
     for file in report["files"]:
         sizes = [file["flash_bytes"], file["constant_bytes"], *file["arena"]["tail_sections"].values(), file["macs"]]
@@ -217,14 +219,14 @@ def test_an_operator_that_litert_has_optimised_alone_is_no_damage(tmp_path):
     """TFLM has ELU; LiteRT's reference kernels have not."""
     sound = keras.Input((8,), name="sound")
     (tmp_path / "elu.tflite").write_bytes(tflite.to_float(keras.Model(sound, layers.ELU(name="elu")(sound))))
-    assert bench.report(tmp_path / "elu.tflite")["files"][0]["resolver"] == ["AddElu"]
+    assert microcontroller.report(tmp_path / "elu.tflite")["files"][0]["resolver"] == ["AddElu"]
 
 
 def test_multiplies_of_a_fused_lstm_are_those_of_its_eight_matrices(tmp_path):
     sound = keras.Input((20, 4), name="sound")
     model = keras.Model(sound, layers.LSTM(3, name="lstm")(sound))
     (tmp_path / "lstm.tflite").write_bytes(tflite.to_float(model))
-    (file,) = bench.report(tmp_path / "lstm.tflite")["files"]
+    (file,) = microcontroller.report(tmp_path / "lstm.tflite")["files"]
     assert file["macs"] == 20 * 4 * (4 * 3 + 3 * 3)
 
 
@@ -241,7 +243,7 @@ def test_open_shapes_are_refused_and_an_open_batch_is_not(tmp_path, capsys):
         model = keras.Model(sound, layers.Conv1D(3, 5, name="conv")(sound))
         (tmp_path / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     assert "shape (-1, -1, 4) is open" in refusal(capsys, tmp_path / "open.tflite")
-    assert bench.report(tmp_path / "batch.tflite")["files"][0]["macs"] == 16 * 3 * 5 * 4
+    assert microcontroller.report(tmp_path / "batch.tflite")["files"][0]["macs"] == 16 * 3 * 5 * 4
 
 
 def test_a_model_that_no_arena_holds_gets_one_line(tmp_path, capsys):
@@ -267,7 +269,7 @@ def test_a_damaged_file_gives_a_report_or_a_zoo_error_never_a_crash(made):
         if isinstance(opened, ZooError):
             assert "\n" not in str(opened)
         else:
-            bench.told_file(bench.report_file("fuzzed.tflite", content, opened))
+            microcontroller.told_file(microcontroller.report_file("fuzzed.tflite", content, opened))
             reports += 1
     assert 0 < reports < FUZZED  # both kinds were met
 
