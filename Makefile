@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 # A log on a pipe is read later: no colours, no half lines.
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo test test-clients test-micro lint report clean
+.PHONY: demo test fuzz test-clients test-micro lint report clean
 
 demo: $(VENV)/ready  ## train, export and measure Micro-ACDNet on sounds that the project makes
 	$(RUN) -m recipes.micro_acdnet --dataset synth10 --epochs 80 --overwrite
@@ -14,12 +14,17 @@ demo: $(VENV)/ready  ## train, export and measure Micro-ACDNet on sounds that th
 test: lint
 	$(RUN) -m pytest
 
-# MediaPipe's environment; files that the code exports as it is now. Beside them stands whatever is in exported/.
+fuzz: $(VENV)/ready  ## 10,000 damaged models and recordings, where `make test` has 500
+	FUZZ_CASES=10000 $(RUN) -m pytest tests/runtime/test_fuzz.py
+
+# MediaPipe's environment, and that of a Pi; files that the code exports as it is now. Beside them stands whatever is in exported/.
 CLIENTS := .venv-clients
+LIGHT := .venv-light
 FRESH := runs/clients
 
-test-clients: $(VENV)/ready $(CLIENTS)/ready $(FRESH)/ready  ## MediaPipe hears in every file for apps what we hear
+test-clients: $(VENV)/ready $(CLIENTS)/ready $(LIGHT)/ready $(FRESH)/ready  ## MediaPipe hears what we hear, and a Pi does
 	$(RUN) tests/clients/compare.py --client $(CLIENTS)/bin/python exported $(FRESH)
+	$(LIGHT)/bin/python tests/clients/light.py exported $(FRESH)
 
 # On 50 sounds: enough for scores that move from sound to sound. In float16 a log-mel's floor is 0.
 EXPORT_FRESH = $(RUN) -m recipes.micro_acdnet --dataset synth10 --data-dir $(FRESH)/sounds --quick --epochs 80 \
@@ -38,6 +43,13 @@ $(FRESH)/sounds: $(VENV)/ready
 $(CLIENTS)/ready: tests/clients/requirements.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(LIGHT)/ready: setup.cfg $(shell find zoo -name '*.py')
+	rm -rf $(LIGHT)
+	$(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/bin/pip install --quiet --disable-pip-version-check '.[audio]'
+	rm -rf build
 	touch $@
 
 # What test-micro builds, and the root of a tflite-micro in which `make microlite` has run.
@@ -61,7 +73,7 @@ report: $(VENV)/ready  ## remake docs/results/ from its csv
 	$(RUN) -m zoo report
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) runs
+	rm -rf $(VENV) $(CLIENTS) $(LIGHT) runs
 
 $(VENV)/ready: requirements.txt setup.cfg
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "the reference environment needs Python 3.11: make PYTHON=/path/to/python3.11")'

@@ -17,7 +17,7 @@ from zoo.export import card, keras_files
 from zoo.export.folder import FORMS, Quantisation, versions, write_models, write_sums
 from zoo.export.metadata import About
 from zoo.export.seam import RANGES
-from zoo.measure import bench, counts, files
+from zoo.measure import counts, files, microcontroller
 
 RUNS = Path("runs")
 COMPARED_CROPS = 20  # on which TFLM's bytes are held against those of LiteRT's reference kernels
@@ -165,7 +165,7 @@ def run(recipe, args):
             metrics["front_end_decisions"] = files.front_end_decisions(
                 unfinished, column_stride_samples, front, test, recipe.waveforms.eval_crops
             )
-            metrics["stream"] = bench.report(unfinished)["stream"]
+            metrics["stream"] = microcontroller.report(unfinished)["stream"]
             metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
             # Report
             metrics["parameters"] = counts.trainable_parameters(model)

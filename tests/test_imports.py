@@ -27,9 +27,9 @@ HOMES = {
     "tflite_micro": ("zoo.export.tflm",),
     "ai_edge_litert": ("zoo.export", "zoo.runtime"),
     "flatbuffers": ("zoo.export", "zoo.runtime.metadata"),
-    "soundfile": ("zoo.audio", "zoo.datasets", "zoo.runtime.recordings"),
-    "soxr": ("zoo.runtime.recordings",),
-    "sounddevice": ("zoo.runtime.microphone",),
+    "soundfile": ("zoo.audio", "zoo.datasets"),
+    "soxr": (),  # on the device zoo.runtime.extras asks for these
+    "sounddevice": (),
     "scipy": ("zoo.datasets.synth10", "zoo.teachers"),
     "psutil": (),  # /proc tells what is asked for
 }
@@ -52,7 +52,7 @@ ARROWS = {
         "zoo.audio",
         "zoo.frontends",
         "zoo.pipeline",
-        "zoo.export.flatbuffer",
+        "zoo.runtime.embedding",
         "zoo.runtime.interpreter",
     ),
     "zoo.runtime": ("zoo.runtime",),

@@ -18,8 +18,8 @@ from scipy.special import logsumexp
 import zoo.frontends  # noqa: F401  (a trained model may hold Kapre's layers: they are to be known before it is opened)
 from zoo import audio, pipeline
 from zoo.errors import ZooError
-from zoo.export import flatbuffer
 from zoo.progress import bar
+from zoo.runtime.embedding import embedding_model
 from zoo.runtime.interpreter import LiteRT
 
 # YAMNet's published file: what it takes, and how wide the embedding before its classifier is.
@@ -121,7 +121,7 @@ def windows(waveforms, num_samples):
 
 def _yamnet(file, content, num_classes, clips, front_end, seed):
     try:
-        network = LiteRT(flatbuffer.without_classifier(content))
+        network = LiteRT(embedding_model(content))
     except (ZooError, ValueError, struct.error) as error:  # of a file that is cut short, too
         raise ZooError(f"teacher {file}: no YAMNet ({error}); pass YAMNet's published .tflite") from error
     if (network.input_shape, network.output.shape) != ((YAMNET_SAMPLES,), (YAMNET_WIDTH,)):

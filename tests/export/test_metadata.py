@@ -144,4 +144,3 @@ def test_strips_keep_all_that_a_file_says_and_other_peoples_files_behind_it(file
 def test_a_file_with_other_ends_says_nothing_of_its_parts(described):
     joined = flatbuffer.append_quantize(described["float"], 1 / 256, -128)
     assert metadata.read(joined) is None and b"labels.txt" not in joined
-    assert metadata.read(flatbuffer.without_classifier(described["float"])) is None

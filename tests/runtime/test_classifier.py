@@ -9,7 +9,6 @@ import soxr
 from zoo.errors import ZooError
 from zoo.export import tflite
 from zoo.runtime import Classifier, Detection
-from zoo.runtime.embedding import embedding_model
 from zoo.runtime.interpreter import LiteRT
 from zoo.runtime.isolated import Isolated
 
@@ -76,15 +75,6 @@ def test_the_embedding_is_what_the_last_dense_layer_takes(bands, classifier, sou
     shares = np.exp(logits - logits.max())
     found = classifier.classify(sound[:SAMPLES], RATE_HZ)
     np.testing.assert_allclose(shares / shares.sum(), [found[label] for label in LABELS], atol=1e-5)
-
-
-def test_a_model_without_a_dense_layer_has_no_embedding():
-    from zoo.backend import keras
-
-    waveform = keras.Input((64,), name="waveform")
-    model = keras.Model(waveform, keras.layers.Softmax(name="softmax")(waveform))
-    with pytest.raises(ZooError, match="no embedding"):
-        embedding_model(tflite.to_float(model))
 
 
 def test_a_tone_after_silence_is_one_event_where_it_is(classifier, sound):

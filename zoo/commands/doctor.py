@@ -56,9 +56,9 @@ def _recordings(args):
 
 
 def _this_machine(args):
-    from zoo.runtime import doctor
+    from zoo.runtime.environment import environment
 
-    findings = doctor.environment()
+    findings = environment()
     told = {"environment": [finding._asdict() for finding in findings]}
     healthy = not any(finding.needed and finding.remedy for finding in findings)
     if not args.json:
@@ -83,7 +83,7 @@ def _microphone(args):
     """
     import numpy as np
 
-    from zoo.runtime import doctor
+    from zoo.runtime import doctor, faults
     from zoo.runtime.microphone import Microphone
 
     microphone = Microphone(args.device, args.channels)
@@ -97,7 +97,7 @@ def _microphone(args):
         if taken >= args.seconds * microphone.sample_rate_hz:
             break
     elapsed_s = time.monotonic() - begun
-    rate_hz = doctor.true_rate(taken, elapsed_s, microphone.sample_rate_hz)
+    rate_hz = faults.true_rate(taken, elapsed_s, microphone.sample_rate_hz)
     told = {} if rate_hz is None else {
         "wrong_rate": f"delivers {taken / elapsed_s:,.0f} samples a second and says {microphone.sample_rate_hz:,}: "
         f"it runs at {rate_hz:,} Hz"

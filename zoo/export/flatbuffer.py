@@ -57,30 +57,6 @@ def with_float_ends(model: bytes) -> bytes:
     return append_dequantize(dump(_join(head, tail)))
 
 
-def without_classifier(model: bytes) -> bytes:
-    """The file that ends where its classifier begins: it gives what the last dense layer took, an embedding.
-
-    Other people's models too, with several outputs: the classifier is what makes the first.
-
-    Raises: ZooError if no dense layer is there.
-    """
-    root = load(model)
-    graph, root.signatureDefs = root.subgraphs[0], None
-    maker = {made: operator for operator in graph.operators for made in operator.outputs}
-    last = maker.get(graph.outputs[0])
-    while last and root.operatorCodes[last.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
-        last = maker.get(last.inputs[0])
-    if last is None:
-        raise ZooError("a .tflite file without a dense layer has no embedding")
-    graph.outputs = [last.inputs[0]]
-    needed = set(graph.outputs)
-    for operator in reversed(graph.operators):
-        if needed & set(operator.outputs):
-            needed.update(operator.inputs)
-    graph.operators = [operator for operator in graph.operators if needed & set(operator.outputs)]
-    return dump(root)
-
-
 def _input(model):
     return model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
 
