@@ -34,7 +34,7 @@ HOMES = {
     "psutil": (),  # /proc tells what is asked for
 }
 # What everything stands on, and what imports nothing of the zoo but the error.
-GROUND = ("zoo.errors", "zoo.progress", "zoo.atomic")
+GROUND = ("zoo.errors", "zoo.progress", "zoo.atomic", "zoo.child")
 # Module -> all that it may import of the zoo beside the ground.
 ARROWS = {
     **dict.fromkeys(GROUND, ()),
@@ -69,7 +69,12 @@ NEVER = {
     "zoo.report": ("tensorflow", "zoo.backend"),
     "zoo.on_boards": (*HEAVY, "numpy"),
     "zoo.measure.cpu": (*HEAVY, "scipy", "soundfile", "zoo.backend", "zoo.export"),
-    "zoo.measure.process_memory": (*HEAVY, "numpy", "zoo.measure.child", "zoo.runtime"),  # at its top, where it counts
+    "zoo.measure.process_memory": (
+        *HEAVY,
+        "numpy",
+        "zoo.measure.guarded",
+        "zoo.runtime",
+    ),  # at its top, where it counts
 }
 
 

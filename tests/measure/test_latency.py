@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from zoo.errors import ZooError
-from zoo.measure import child, energy, latency, machine, process_memory
+from zoo.measure import energy, latency, machine, process_memory
 
 
 def answering(tmp_path, monkeypatch, script):
     """The answer of a process that runs `script`."""
-    (tmp_path / "measuring.py").write_text(f"import os, signal, sys, time\nfrom zoo.measure import child\n{script}\n")
+    (tmp_path / "measuring.py").write_text(f"import os, signal, sys, time\nfrom zoo.measure import guarded\n{script}\n")
     monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path))
-    return child.answer_of("measuring", {"number": 7})
+    return guarded.answer_of("measuring", {"number": 7})
 
 
 def test_the_ratio_is_that_of_the_medians_and_lies_in_its_interval():
@@ -51,7 +51,7 @@ def test_a_process_that_dies_is_one_line(tmp_path, monkeypatch):
 
 
 def test_a_process_that_comes_to_no_end_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "SILENCE_LIMIT_S", 0.5)
+    monkeypatch.setattr(guarded, "SILENCE_LIMIT_S", 0.5)
     start = time.monotonic()
     with pytest.raises(ZooError, match="says nothing for 0.5 s"):
         answering(tmp_path, monkeypatch, "time.sleep(60)")
@@ -64,13 +64,13 @@ def test_a_process_that_ends_without_an_answer_is_one_line(tmp_path, monkeypatch
 
 
 def test_what_libraries_print_is_no_answer(tmp_path, monkeypatch):
-    script = "print('INFO: answers');child.tick(2); child.give({'sum': 3}); print('bye')"
+    script = "print('INFO: answers');guarded.tick(2); guarded.give({'sum': 3}); print('bye')"
     assert answering(tmp_path, monkeypatch, script) == {"sum": 3}
 
 
 def test_an_error_of_several_lines_becomes_one():
-    assert child.refused(ValueError("no\n  model")) == {"error": "LiteRT cannot run it: no model"}
-    assert child.refused(ZooError("told")) == {"error": "told"}
+    assert guarded.refused(ValueError("no\n  model")) == {"error": "LiteRT cannot run it: no model"}
+    assert guarded.refused(ZooError("told")) == {"error": "told"}
 
 
 def rapl(folder, package_uj, range_uj=1_000_000):

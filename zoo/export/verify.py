@@ -5,7 +5,6 @@ Here either becomes one line.
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from zoo import child
 from zoo.errors import ZooError
 from zoo.export import graph
 from zoo.export.tflm import TFLM, Arena
@@ -69,12 +69,9 @@ def open_files(models):
 
 def _run_child(paths):
     """How the process ended that goes over the files, one after the other."""
-    home = str(Path(__file__).parents[2])
-    search = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
     try:
         subprocess.run(
-            [sys.executable, "-m", "zoo.export.verify", *map(str, paths)],
-            env={**os.environ, "PYTHONPATH": search},
+            **child.of_module("zoo.export.verify", *map(str, paths)),
             cwd=paths[0].parent,  # where a core dump goes with it
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

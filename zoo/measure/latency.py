@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.measure import child, energy
+from zoo.measure import energy, guarded
 from zoo.runtime.interpreter import LiteRT
 
 LOADS = 5  # times that a file is opened: the median counts
@@ -39,7 +39,7 @@ def timed(paths, threads, rounds, kernels="xnnpack", on_rounds=lambda count: Non
     for num_threads in threads:
         request = {"paths": [str(path) for path in paths], "num_threads": num_threads, "rounds": rounds,
                    "kernels": kernels}  # fmt: skip
-        answer = child.answer_of(__name__, request, on_rounds)
+        answer = guarded.answer_of(__name__, request, on_rounds)
         times = (np.array(answer[kind]) for kind in ("load_ms", "latency_ms"))
         results.append(Timed(num_threads, answer["samples"], *times, answer["joules"]))
     return results
@@ -82,9 +82,9 @@ def _measure(request):
             model.run_all(sound)
             row[column] = 1e3 * (time.perf_counter() - start)
         if time.perf_counter() > told_at + TICK_S:
-            child.tick(number + 1 - told)
+            guarded.tick(number + 1 - told)
             told, told_at = number + 1, time.perf_counter()
-    child.tick(request["rounds"] - told)
+    guarded.tick(request["rounds"] - told)
     meter = energy.Meter.open()
     joules = [meter and _joules(meter, *model_and_sound) for model_and_sound in models]
     shapes = [model.input.shape for model, _ in models]
@@ -106,5 +106,5 @@ if __name__ == "__main__":
     try:
         given = _measure(json.loads(sys.argv[1]))
     except Exception as error:  # whatever Python raises over a file
-        given = child.refused(error)
-    child.give(given)
+        given = guarded.refused(error)
+    guarded.give(given)

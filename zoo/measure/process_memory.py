@@ -17,11 +17,11 @@ def split(path, kernels, num_threads):
     Each part is what the peak of resident memory grows by, so that they sum up to the peak of the whole. Pages of
     libraries count, which other processes may share.
 
-    Raises: ZooError as `zoo.measure.child.answer_of` does.
+    Raises: ZooError as `zoo.measure.guarded.answer_of` does.
     """
-    from zoo.measure import child
+    from zoo.measure import guarded
 
-    answer = child.answer_of(__name__, {"path": str(path), "kernels": kernels, "num_threads": num_threads})
+    answer = guarded.answer_of(__name__, {"path": str(path), "kernels": kernels, "num_threads": num_threads})
     peaks = answer["peak_bytes"]
     if None in peaks:
         return None
@@ -73,9 +73,9 @@ def _main():
         peaks, refusal = _peaks(), None
     except Exception as error:  # whatever Python raises over a file
         refusal = error
-    from zoo.measure import child
+    from zoo.measure import guarded
 
-    child.give(child.refused(refusal) if refusal else {"peak_bytes": peaks})
+    guarded.give(guarded.refused(refusal) if refusal else {"peak_bytes": peaks})
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ import struct
 import subprocess
 import sys
 import weakref
-from pathlib import Path
 from threading import Timer
 
 import numpy as np
 
+from zoo import child
 from zoo.errors import ZooError
 from zoo.runtime.interpreter import LiteRT, Runner, Tensor
 
@@ -31,11 +31,8 @@ class Isolated(Runner):
     kernels = "litert-xnnpack"
 
     def __init__(self, model: bytes, num_threads=1):
-        home = str(Path(__file__).parents[2])
-        search = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "zoo.runtime.isolated", str(num_threads)],
-            env={**os.environ, "PYTHONPATH": search},
+            **child.of_module("zoo.runtime.isolated", str(num_threads)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

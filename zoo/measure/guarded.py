@@ -1,14 +1,12 @@
 """Measurements in a process of its own: a file that ends it, or has no end itself, becomes one line."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import tempfile
-from pathlib import Path
 from threading import Timer
 
+from zoo import child
 from zoo.errors import ZooError
 
 SILENCE_LIMIT_S = 300  # without a word from the process: a slow board with a large model is no damage
@@ -23,8 +21,6 @@ def answer_of(module, request, on_tick=lambda count: None):
 
     Raises: ZooError for an answer {"error": line}, and for a process that dies or says nothing more; it names no file.
     """
-    home = str(Path(__file__).parents[2])
-    search = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
     answer, is_silent = None, False
 
     def give_up():
@@ -34,8 +30,7 @@ def answer_of(module, request, on_tick=lambda count: None):
 
     with tempfile.TemporaryDirectory() as folder:  # where a core dump goes with it
         process = subprocess.Popen(
-            [sys.executable, "-m", module, json.dumps(request)],
-            env={**os.environ, "PYTHONPATH": search},
+            **child.of_module(module, json.dumps(request)),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
