@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import ZooError
-from zoo.measure import energy, latency, machine, process_memory
+from zoo.measure import energy, guarded, latency, machine, process_memory
 
 
 def answering(tmp_path, monkeypatch, script):
