@@ -127,6 +127,14 @@ def sound():
     return x.astype(np.float32)
 
 
+# Files of some minutes each: begun first, so that no process is left alone with one at the end.
+LONGEST = ("test_run.py", "test_variants.py", "test_micro_cpp.py", "test_foreign.py", "test_taylor.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_addoption(parser):
     parser.addoption("--fail-on-skip", action="store_true", help="a skipped test is a failure")
 
