@@ -57,7 +57,7 @@ TRANSFORM = 540  # holds FRAME + PREDICTORS, and has small factors only
 SPREAD = 8  # samples for which a prediction over a join goes wrong
 APART = 12  # samples within which the worst prediction stands for the others
 MOST_CRACKS = 256
-CHANCE = 0.0001  # of sound without joins to be called joined
+CHANCE = 0.0005  # of sound without joins to be called joined
 
 
 def joins(samples):

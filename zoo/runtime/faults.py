@@ -336,7 +336,7 @@ def _wrong_rate(sound, sample_rate_hz):
     way, example = ("slow", "48 kHz read as 16") if evidence.too_slow else ("fast", "16 kHz read as 48")
     return Fault(
         "wrong_rate",
-        f"sounds as if played too {way}: log odds {evidence.log_odds:.1f}, where 1 in 200 sounds at the right "
+        f"sounds as if played too {way}: log odds {evidence.log_odds:.1f}, where 1 % of sounds at the right "
         f"rate reaches {evidence.limit:.1f}",
         f"check which rate the driver really gives ({example} is common), and state that one",
         {"log_odds": evidence.log_odds, "limit": evidence.limit, "too_slow": evidence.too_slow},
