@@ -1,8 +1,8 @@
 """Makes the doctor's table of what training data sound like, and judges the doctor on recordings that it never saw.
 
-    python tools/doctor.py table DIR            writes zoo/runtime/training_spectrum.py (ESC-10 folds 1 to 4, Speech
+    python -m tools.doctor table DIR            writes zoo/runtime/training_spectrum.py (ESC-10 folds 1 to 4, Speech
                                                 Commands' training split: both CC BY); a few minutes, the same each time
-    python tools/doctor.py judge DIR [--every N] prints, for each corpus, how many clips are blamed and how many seeded
+    python -m tools.doctor judge DIR [--every N] prints, for each corpus, how many clips are blamed and how many seeded
                                                 faults are named; --train judges what the limits were chosen on
 
 DIR holds esc10/ and speech_commands/ for the table; urbansound8k_part/ and esc50_part/ are judged too, if they are
@@ -77,7 +77,7 @@ FOLDS = 4
 
 HEADER = """\"\"\"How training data sound: weights for what `spectrum.describe` gives, as log odds of a wrong rate.
 
-Made by `python tools/doctor.py table DIR` from ESC-10, folds 1 to 4 (CC BY 3.0), and the training split of Speech
+Made by `python -m tools.doctor table DIR` from ESC-10, folds 1 to 4 (CC BY 3.0), and the training split of Speech
 Commands (CC BY 4.0): {clips:,} clips at their rate and played three times too slow or too fast (these with and
 without white noise too); logistic regression. limit: what {blamed:.0%} of either corpus reach, left out.
 \"\"\"

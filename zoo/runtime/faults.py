@@ -4,7 +4,7 @@
         print(fault.name, fault.evidence, fault.remedy)
 
 Each fault is told by one measure, and the limits stand below as constants; all of them were chosen on ESC-10's folds 1
-to 4 and the training split of Speech Commands. `python tools/doctor.py judge DIR` tells how often they are right on
+to 4 and the training split of Speech Commands. `python -m tools.doctor judge DIR` tells how often they are right on
 other recordings: least for a wrong rate, which one clip of rain or wind hardly shows (a microphone's is measured by the
 clock instead: `true_rate`), and for blocks that were joined without a trace. A fault that explains others
 (swapped bytes are loud, and unlike any training data) is named alone. What lasts less than 50 ms is not judged.

@@ -1,6 +1,6 @@
 """How training data sound: weights for what `spectrum.describe` gives, as log odds of a wrong rate.
 
-Made by `python tools/doctor.py table DIR` from ESC-10, folds 1 to 4 (CC BY 3.0), and the training split of Speech
+Made by `python -m tools.doctor table DIR` from ESC-10, folds 1 to 4 (CC BY 3.0), and the training split of Speech
 Commands (CC BY 4.0): 1,231 clips at their rate and played three times too slow or too fast (these with and
 without white noise too); logistic regression. limit: what 1% of either corpus reach, left out.
 """
