@@ -11,10 +11,12 @@ from zoo.backend import keras, tf
 import kapre
 import numpy as np
 
+from zoo import fourier
+
 # By their plain names, as a Sequential inside another has them: with these any model that holds them opens.
 KAPRE_LAYERS = {name: kind for name, kind in vars(kapre).items() if isinstance(kind, type)}
 
-BANDS_A_BLOCK = 8  # of the TFLite twin's filterbank
+GROUPS = 4  # of bands in the TFLite twin: more of them are fewer zeros in its filterbank and more operators
 
 
 @dataclass(frozen=True)
@@ -89,24 +91,27 @@ class LogMel:
         return keras.Model(waveform, x, name="log_mel")
 
     def build_tflite_twin(self):
-        """The same mathematics in operators that TFLite has built in: RFFT2D in place of Kapre's complex transpose.
+        """The same mathematics in operators that TFLite has built in, in a third of the time that its RFFT2D asks.
 
-        It keeps the filterbank alone, of each few bands the bins that they hear, where Kapre's own TFLite layer keeps
-        the DFT's matrices too.
+        It keeps the small matrices of `zoo.fourier` and of each band the bins that it hears, where Kapre's own TFLite
+        layers keep the DFT's matrices and the filterbank whole.
         """
         bands = self.build().get_layer("mel").filterbank.numpy()  # (frequencies, mels)
+        # The window is divided by it, and the floor is 1 from there on: as a number it would be 0 in float16.
+        amplitude = np.sqrt(self.floor) if self.spectrum == "power" else self.floor
+        window = tf.signal.hann_window(self.window_samples).numpy() / amplitude
         waveform = keras.Input((self.num_samples,), name="waveform")
-        transform = tf.signal.stft(waveform, self.window_samples, self.hop_samples, self.n_fft)
-        spectrum = tf.math.real(transform) ** 2 + tf.math.imag(transform) ** 2
+        spectrum, where = fourier.power(waveform, window, self.hop_samples, self.n_fft)
         if self.spectrum == "magnitude":
             spectrum = tf.sqrt(spectrum)
         mel = tf.concat(
-            [tf.linalg.matmul(spectrum[..., heard], bands[heard, block]) for block, heard in _blocks(bands)], axis=-1
-        )  # (batch, frames, mels)
-        level = tf.math.log(tf.maximum(mel, self.floor) / self.floor)
+            [tf.linalg.matmul(weights, tf.gather(spectrum, where[bins], axis=1)) for bins, weights in _groups(bands)],
+            axis=1,
+        )  # (batch, mels, 1, frames)
+        level = tf.math.log(tf.maximum(tf.transpose(mel, (0, 3, 1, 2)), 1.0))
         if self.log == "decibel":
             level = level * (10 / np.log(10))
-        return keras.Model(waveform, level[..., None], name="log_mel")
+        return keras.Model(waveform, level, name="log_mel")
 
     def _filterbank(self):
         return {
@@ -118,13 +123,14 @@ class LogMel:
         }
 
 
-def _blocks(bands):
-    """(slice of bands, slice of the bins that they hear) of a filterbank (frequencies, mels), a few bands each.
+def _groups(bands):
+    """(bins (bands, width), weights (bands, 1, width)) of each group of bands of a filterbank (frequencies, mels).
 
-    A band hears a few of all bins: eight blocks of 64 bands are an eighth of the whole, bytes and multiplies. More
-    blocks are more operators, which weigh what they save.
+    A band hears a few of all bins. In a group each has as many as the widest one, some of them with a weight of 0.
     """
-    for first in range(0, bands.shape[1], BANDS_A_BLOCK):
-        block = slice(first, first + BANDS_A_BLOCK)
-        bins = np.flatnonzero(bands[:, block].any(axis=1))
-        yield block, slice(bins[0], bins[-1] + 1) if len(bins) else slice(0, 1)  # bands that are narrower than a bin
+    for group in np.array_split(bands.T, min(GROUPS, bands.shape[1])):
+        heard = group != 0
+        first, last = heard.argmax(axis=1), (heard * np.arange(len(bands))).max(axis=1)  # 0 where nothing is heard
+        width = 1 + (last - first).max()
+        bins = np.minimum(first, len(bands) - width)[:, None] + np.arange(width)
+        yield bins, np.take_along_axis(group, bins, axis=1)[:, None]
