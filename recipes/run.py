@@ -93,12 +93,13 @@ def run(recipe, args):
     if args.out.exists() and not args.out.is_dir():
         raise ZooError(f"{args.out} is no folder; pass another --out")
     quantisation = Quantisation(args.ranges, args.max_drop, tuple(filter(None, args.forms.split(","))))
+    front_end = recipe.front_ends[args.front_end]
+    quantisation.check(front_end)
     plan = recipe.train if args.epochs is None else recipe.train.with_epochs(args.epochs)
 
     # Recordings
     builder = datasets.load(args.dataset, RUNS / "cache", args.data_dir, args.skip_bad)
     labels = builder.info.features["label"].names
-    front_end = recipe.front_ends[args.front_end]
     clips = pipeline.clips_at(builder, front_end.sample_rate_hz, RUNS / "cache")
     test, train = clips.where(clips.folds == args.fold), clips.where(clips.folds != args.fold)
     if not len(test):

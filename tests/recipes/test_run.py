@@ -352,6 +352,7 @@ def test_a_single_fold_that_leaves_nothing_to_train_on_is_refused(fresh, capfd):
         ((*ESC10, "--variants", "base,tiny"), "tiny"),
         ((*ESC10, "--front-end", "mfcc"), "mfcc"),
         ((*ESC10, "--quick=maybe"), "--quick"),
+        ((*ESC10, "--front-end", "mel", "--forms", "fp16,int16x8"), "int16x8"),
     ],
 )
 def test_a_bad_flag_is_refused_before_any_work(fresh, capfd, argv, named):

@@ -31,6 +31,8 @@ FORMS = {
     "naive_int8": lambda model, crops: flatbuffer.with_float_ends(seam.whole_int8(model, crops)),
     "edgetpu": edgetpu.one_call,
 }
+# What a log-mel spoils: its powers span more than 16 bits hold, and the Edge TPU has no logarithm.
+FORMS_OF_RAW = ("int16x8", "edgetpu")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,12 @@ class Quantisation:
         unknown = [form for form in self.forms if form not in FORMS]
         if unknown:
             raise ZooError(f"no form {unknown[0]!r}; choose of {', '.join(FORMS)}")
+
+    def check(self, front_end):
+        """Raises: ZooError for a form that does not go with this front end (`zoo.frontends`)."""
+        spoilt = [form for form in self.forms if form in FORMS_OF_RAW and isinstance(front_end, LogMel)]
+        if spoilt:
+            raise ZooError(f"form {spoilt[0]!r} is for raw waveforms, not over a log-mel; choose another")
 
 
 class Written(NamedTuple):
