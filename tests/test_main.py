@@ -62,7 +62,7 @@ def test_a_stop_is_one_line_without_a_traceback(monkeypatch, capsys):
     monkeypatch.setattr("zoo.commands.listing._list", stopped)
     with pytest.raises(SystemExit) as ended:
         main(["list"])
-    assert ended.value.code == 130 and capsys.readouterr().err == "\nstopped; nothing was written\n"
+    assert ended.value.code == 130 and capsys.readouterr().err == "\nstopped; no file was left half-written\n"
 
 
 def test_what_the_system_refuses_is_one_line_with_the_file(monkeypatch, capsys):

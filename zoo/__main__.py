@@ -26,7 +26,7 @@ def main(argv=None):
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}" if error.filename else error)
     except KeyboardInterrupt:
-        parser.exit(130, "\nstopped; nothing was written\n")
+        parser.exit(130, "\nstopped; no file was left half-written\n")
 
 
 if __name__ == "__main__":

@@ -27,3 +27,18 @@ def refuse_existing(path, overwrite):
     """Raises: ZooError for a file that is there and shall stay, and for a folder."""
     if path.is_dir() or path.exists() and not overwrite:
         raise ZooError(f"{path} exists; pass --overwrite to replace a file, or another name")
+
+
+def read_labels(path):
+    """The lines of a file, without empty ones at its end: labels in the order of a model's scores.
+
+    Raises: ZooError for an empty line and for what is no UTF-8.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().split("\n")
+    except UnicodeDecodeError as error:
+        raise ZooError(f"{path}: is no UTF-8; save it as such") from error
+    labels = [line.strip() for line in lines]
+    if "" in labels:
+        raise ZooError(f"{path}: line {labels.index('') + 1} is empty; one label a line")
+    return labels

@@ -372,9 +372,9 @@ def test_labels_that_cannot_be_read_as_such_are_refused(tmp_path, capsys):
 
 def test_labels_keep_their_letters_without_mark_or_empty_end(tmp_path):
     (tmp_path / "labels").write_bytes(b"\xef\xbb\xbf" + 'Geräusch\r\na"; #error\n\n'.encode())
-    from zoo.commands.export import _labels
+    from zoo.command_line import read_labels
 
-    assert _labels(tmp_path / "labels") == ["Geräusch", 'a"; #error']
+    assert read_labels(tmp_path / "labels") == ["Geräusch", 'a"; #error']
 
 
 def test_overwrite_replaces_an_exported_folder_and_no_other(tmp_path, capsys):

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from zoo.command_line import add_command
+from zoo.command_line import add_command, read_labels
 from zoo.errors import ZooError
 
 EXPORT = """\
@@ -59,7 +59,7 @@ def _export(args):
         raise ZooError(f"a Keras model needs {', '.join(missing)}; see python -m zoo export --help")
     if args.out.exists() and not (args.overwrite and (args.out / "SHA256SUMS").is_file()):
         raise ZooError(f"{args.out} exists; pass another name, or --overwrite to replace an exported folder")
-    labels, mel = _labels(args.labels), args.mel and dict(map(_setting, args.mel.split(",")))
+    labels, mel = read_labels(args.labels), args.mel and dict(map(_setting, args.mel.split(",")))
 
     from zoo.export import foreign
 
@@ -72,18 +72,6 @@ def _export(args):
     )
     print((args.out / "card.md").read_text(encoding="utf-8"))
     print(f"{args.out}: {len(metrics['files'])} files compared; see card.md")
-
-
-def _labels(path):
-    """The lines of a file, without empty ones at its end."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().split("\n")
-    except UnicodeDecodeError as error:
-        raise ZooError(f"{path}: is no UTF-8; save it as such") from error
-    labels = [line.strip() for line in lines]
-    if "" in labels:
-        raise ZooError(f"{path}: line {labels.index('') + 1} is empty; one label a line")
-    return labels
 
 
 def _setting(text):

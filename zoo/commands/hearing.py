@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-from zoo.command_line import refuse_existing
+from zoo.command_line import read_labels, refuse_existing
 from zoo.errors import ZooError
 
 
@@ -20,7 +20,7 @@ def add_arguments(parser):
     parser.add_argument("--off", type=float, metavar="SCORE", help="and ends below (default 0.3)")
     parser.add_argument("--min", type=float, metavar="S", dest="min_s", help="shortest event (default 0.5 s)")
     parser.add_argument("--smoothing", type=float, metavar="S", dest="smoothing_s", help="of scores (default 0.25 s)")
-    parser.add_argument("--quiet", type=float, metavar="DBFS", dest="quiet_dbfs",
+    parser.add_argument("--quiet-dbfs", type=float, metavar="DBFS",
                         help="level below which nothing is heard (default -60)")  # fmt: skip
     parser.add_argument("--events", type=Path, metavar="FILE", help="write them: .jsonl, .csv, or .txt for Audacity")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
@@ -32,8 +32,7 @@ def open_classifier(args):
 
     if args.threads < 1:
         raise ZooError("--threads takes 1 or more")
-    labels = args.labels and args.labels.read_text(encoding="utf-8-sig").split("\n")
-    labels = labels and [label.strip() for label in labels if label.strip()]
+    labels = args.labels and read_labels(args.labels)
     classifier = Classifier(args.model, args.sample_rate_hz, labels, args.threads)
     names = ("on", "off", "min_s", "smoothing_s", "quiet_dbfs")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}

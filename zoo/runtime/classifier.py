@@ -119,7 +119,7 @@ class Classifier:
 
     def detection(self, **settings):
         """`Detection` with these settings, and the model's own threshold where it has one."""
-        if self.threshold is not None:
+        if self.threshold:  # 0 lets everything pass, and is no threshold
             settings = {"on": self.threshold, "off": min(self.threshold, Detection.off), **settings}
         return Detection(**settings)
 
