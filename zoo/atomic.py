@@ -40,7 +40,7 @@ def whole_file(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder, full_disk_told(path.parent):
         yield Path(folder) / path.name
-        (Path(folder) / path.name).rename(path)
+        (Path(folder) / path.name).replace(path)
 
 
 @contextmanager

@@ -106,6 +106,18 @@ def test_a_files_own_threshold_is_where_its_events_begin(bands, tmp_path):
     assert Classifier(path).detection(on=0.8).on == 0.8
 
 
+@pytest.mark.parametrize("threshold", [0.0, -1.0, 7.0])
+def test_a_threshold_that_is_none_leaves_the_defaults(classifier, monkeypatch, threshold):
+    monkeypatch.setattr(classifier, "threshold", threshold)
+    assert classifier.detection() == Detection()
+    assert (classifier.detection(on=0.2).on, classifier.detection(on=0.2).off) == (0.2, 0.2)
+
+
+def test_windows_of_another_length_are_refused(classifier):
+    with pytest.raises(ZooError, match=r"\(n, 8000\)"):
+        classifier.scores(np.zeros((2, 7_999)))
+
+
 def test_a_listed_file_runs_here_and_any_other_in_a_process_of_its_own(bands, tmp_path, sound):
     ours = Classifier(bands.folder)
     foreign = tmp_path / "model.tflite"

@@ -22,6 +22,14 @@ def test_a_child_that_dies_is_one_line(child):
         child.run(x)
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_is_meant_for_the_parent_leaves_the_child(child, stop):
+    x = np.zeros((1, 8_000), np.float32)
+    child.run(x)  # it has begun
+    os.kill(child._process.pid, stop)
+    assert child.run(x).shape == (1, 3)
+
+
 def test_a_child_that_hangs_is_ended(child, monkeypatch):
     monkeypatch.setattr(isolated, "RUN_LIMIT_S", 0.3)
     os.kill(child._process.pid, signal.SIGSTOP)

@@ -27,7 +27,7 @@ class Device:
     def query_devices(self, device, kind):
         if not self.is_there:
             raise PortAudioError("Error querying device -1\nmore lines")
-        return {"name": "USB microphone", "default_samplerate": 44_100.0}
+        return {"name": "USB microphone", "default_samplerate": 44_100.0, "max_input_channels": 2}
 
     def InputStream(self, blocksize, channels, callback, **_):  # noqa: N802 (sounddevice's name)
         device = self
@@ -107,6 +107,16 @@ def test_lost_sound_is_counted_whether_the_driver_or_the_listener_is_late(device
     next(blocks)
     time.sleep(0.05)  # ten blocks and more come meanwhile, and four are kept
     assert heard.lost > 3
+
+
+def test_what_a_microphone_cannot_do_is_not_waited_for(device):
+    with pytest.raises(ZooError, match="USB microphone: has 2 channels, not 3"):
+        Microphone(channels=3)
+    heard = Microphone()
+    device.is_there = False  # it never opened
+    with pytest.raises(ZooError, match="Device unavailable") as refused:
+        next(heard.blocks())
+    assert not isinstance(refused.value, Unplugged)
 
 
 def test_no_microphone_is_one_line(device):

@@ -32,13 +32,20 @@ def test_the_last_window_ends_with_the_signal_and_is_not_heard_twice():
     assert cut(waveform[:160], [waveform[:160]])[1] == []  # 100 + 2 hops of 30
 
 
-@pytest.mark.parametrize("length", [1, 2, 50, 99])
+@pytest.mark.parametrize("length", [1, 2, 50, 70, 99])  # of 70 a hop is missing
 def test_a_short_signal_lies_in_the_middle_of_silence(length):
     found, ((_, window),) = cut(None, [np.ones(length, np.float32)])
     assert found == [] and window.sum() == length
     (inside,) = np.nonzero(window)
     before, behind = inside[0], 99 - inside[-1]
     assert abs(before - behind) <= 1
+
+
+@pytest.mark.parametrize("sample_rate_hz", [RATE_HZ, 2 * RATE_HZ])
+def test_what_is_closed_gives_nothing_more(sample_rate_hz):
+    windows = Windows(100, RATE_HZ, sample_rate_hz, 0.03)
+    assert len([*windows.feed(np.ones(115 * sample_rate_hz // RATE_HZ, np.float32)), *windows.close()]) == 2
+    assert list(windows.close()) == []
 
 
 def test_no_sample_makes_no_window():

@@ -36,6 +36,7 @@ def add(commands):
 
 
 def _classify(args):
+    from zoo.runtime.extras import extra
     from zoo.runtime.recordings import find_recordings
 
     if args.top < 1:
@@ -46,6 +47,7 @@ def _classify(args):
     if len(files) > 1 and (args.events or args.picture):
         raise ZooError(f"--events and --picture tell of one recording; {len(files)} were given")
     if args.picture:
+        extra("matplotlib", "to draw")
         refuse_existing(args.picture, args.overwrite)
     classifier, detection = hearing.open_classifier(args)
     rows = csv.writer(sys.stdout)

@@ -46,12 +46,15 @@ def _recordings(args):
 
     told, healthy = {}, True
     for file in find_recordings(args.files):
-        recording = Recording(file)
-        report = doctor.look_at(recording.start(doctor.LONGEST_S), recording.sample_rate_hz)
-        told[str(file)] = report.as_dict()
-        healthy = healthy and report.healthy
+        try:
+            recording = Recording(file)
+            report = doctor.look_at(recording.start(doctor.LONGEST_S), recording.sample_rate_hz)
+        except ZooError as error:
+            told[str(file)], lines, healthy = {"healthy": False, "error": str(error)}, [str(error)], False
+        else:
+            told[str(file)], lines, healthy = report.as_dict(), report.lines(), healthy and report.healthy
         if not args.json:
-            print("\n    ".join([f"{file}:", *report.lines()]))
+            print("\n    ".join([f"{file}:", *lines]))
     return {"healthy": healthy, "recordings": told}
 
 
@@ -69,7 +72,7 @@ def _this_machine(args):
         told["microphone"] = {"error": str(error)}
         if not args.json:
             print(f"note    microphone: {error}")
-        return {"healthy": healthy, **told}
+        return {"healthy": healthy and args.device is None, **told}
     told["microphone"] = {**report.as_dict(), **rate}
     if not args.json:
         print("\n    ".join(["microphone:", *report.lines(), *rate.values()]))

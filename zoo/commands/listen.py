@@ -44,15 +44,17 @@ def _listen(args):
     if not 1 <= args.channels <= 64:
         raise ZooError("--channels takes 1 to 64")
     classifier, detection = hearing.open_classifier(args)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a service is stopped like that
-    with hearing.open_events(args) as event_file:
-        listener = Listener(classifier, detection, args.hop, args.json, event_file)
-        listener.check_speed()
+    listener = Listener(classifier, detection, args.hop, args.json)
+    listener.check_speed()
+    source = _source(args) if args.input else _microphone(args)
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a service is stopped by the latter
+        signal.signal(stop, listener.stop)
+    with hearing.open_events(args) as listener.event_file:
         try:
             if args.input:
-                listener.hear(*_source(args))
+                listener.hear(*source)
             else:
-                _hear_microphone(listener, args)
+                _hear_microphone(listener, source)
         except KeyboardInterrupt:
             listener.finish()
         listener.say(listener.summary())
@@ -70,10 +72,15 @@ def _source(args):
     return recording.blocks(), recording.sample_rate_hz
 
 
-def _hear_microphone(listener, args):
-    from zoo.runtime.microphone import Microphone, Unplugged
+def _microphone(args):
+    from zoo.runtime.microphone import Microphone
 
-    microphone = Microphone(args.device, args.channels)
+    return Microphone(args.device, args.channels)
+
+
+def _hear_microphone(listener, microphone):
+    from zoo.runtime.microphone import Unplugged
+
     while True:
         listener.say(f"listening to {microphone.name}, {microphone.sample_rate_hz} Hz; Ctrl-C ends it")
         try:
@@ -87,18 +94,20 @@ def _hear_microphone(listener, args):
 class Listener:
     """Hears blocks, prints events as they end, keeps the meter."""
 
-    def __init__(self, classifier, detection, hop_s, as_json, event_file):
-        self._classifier, self._detection, self._hop_s = classifier, detection, hop_s
-        self._as_json, self._event_file = as_json, event_file
+    def __init__(self, classifier, detection, hop_s, as_json):
+        self._classifier, self._detection, self._hop_s, self._as_json = classifier, detection, hop_s, as_json
+        self.event_file = None
+        self._is_deciding, self._is_stopped = False, False
         self._meter = sys.stderr.isatty()
         self._stream, self._events, self._decisions, self._lost = None, 0, 0, lambda: 0
         self._began = None
         self._offset_s = 0.0  # of the stream: a microphone that came back begins a new one
 
     def check_speed(self):
-        """Raises: ZooError where decisions take longer than the time between them."""
+        """Raises: ZooError where decisions take longer than the time between them, or that is none."""
         import numpy as np
 
+        self._classifier.windows(self._classifier.sample_rate_hz, self._hop_s)
         noise = np.random.default_rng(0).normal(0, 0.1, (1, self._classifier.num_samples))
         self._classifier.scores(noise)
         begun = time.perf_counter()
@@ -119,6 +128,8 @@ class Listener:
         told, told_at = lost(), -math.inf
         for block in blocks:
             self._take(self._stream.feed(block))
+            if self._is_stopped:
+                raise KeyboardInterrupt
             if lost() > told and time.monotonic() - told_at > LOSS_TOLD_S:
                 told, told_at = lost(), time.monotonic()
                 self.say(f"sound was lost, {told} times so far: this machine or its driver does not keep up")
@@ -131,12 +142,20 @@ class Listener:
             self._take(stream.close())
             self._tell(stream.ended())
 
+    def stop(self, *_):
+        """Handles a signal: it waits until a decision is made, or an event be lost half told."""
+        if not self._is_deciding:
+            raise KeyboardInterrupt
+        self._is_stopped = True
+
     def _take(self, decisions):
+        self._is_deciding = True
         for decision in decisions:
             self._decisions += 1
             self._tell(decision.ended)
             if self._meter:
                 self._show(decision)
+        self._is_deciding = False
 
     def _tell(self, events):
         from zoo.runtime.event_file import json_line
@@ -144,8 +163,8 @@ class Listener:
         for event in events:
             self._events += 1
             event = event._replace(onset_s=event.onset_s + self._offset_s, offset_s=event.offset_s + self._offset_s)
-            if self._event_file:
-                self._event_file.write(event)
+            if self.event_file:
+                self.event_file.write(event)
             self._clear()
             line = f"{event.onset_s:10.2f} {event.offset_s:10.2f}  {event.label} {event.score:.2f}"
             print(json_line(event) if self._as_json else line, flush=True)

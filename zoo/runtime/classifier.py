@@ -30,7 +30,7 @@ class Classifier:
     """
 
     def __init__(self, path, sample_rate_hz=None, labels=None, num_threads=1):
-        """sample_rate_hz, labels: for files without metadata.
+        """sample_rate_hz, labels: for files that do not tell.
 
         Raises: ZooError for what is no classifier of waveforms, and for a file that its SHA256SUMS does not know so.
         """
@@ -49,8 +49,8 @@ class Classifier:
         except ZooError as error:
             raise ZooError(f"{self.path}: {error}") from error
         told = self.metadata
-        self.sample_rate_hz = sample_rate_hz or told and told.sample_rate_hz
-        self.labels = tuple(labels or told and told.labels or ())
+        self.sample_rate_hz = told and told.sample_rate_hz or sample_rate_hz
+        self.labels = tuple(told and told.labels or labels or ())
         self.threshold = told.score_threshold if told else None
         self.num_samples = math.prod(self._runner.input.shape)
         self._check()
@@ -59,6 +59,8 @@ class Classifier:
         name, shape, scores = self.path, self._runner.input.shape, self._runner.output.shape
         if self.num_samples != max(shape, default=0) or len(scores) != 1:
             raise ZooError(f"{name}: takes {shape} and gives {scores}: no classifier of waveforms")
+        if self.metadata and (self.metadata.channels or 1) > 1:
+            raise ZooError(f"{name}: takes {self.metadata.channels} channels; one is what the zoo hears with")
         if not self.sample_rate_hz:
             raise ZooError(f"{name}: does not tell its sample rate; pass sample_rate_hz (--sample-rate-hz)")
         if not self.labels:
@@ -119,9 +121,9 @@ class Classifier:
 
     def detection(self, **settings):
         """`Detection` with these settings, and the model's own threshold where it has one."""
-        if self.threshold:  # 0 lets everything pass, and is no threshold
-            settings = {"on": self.threshold, "off": min(self.threshold, Detection.off), **settings}
-        return Detection(**settings)
+        if self.threshold and 0 < self.threshold <= 1:  # other people's files have 0, or -1, for none
+            settings = {"on": self.threshold, **settings}
+        return Detection(**{"off": min(settings.get("on", Detection.on), Detection.off), **settings})
 
     def windows(self, sample_rate_hz, hop_s=HOP_S):
         """`Windows` of a signal at `sample_rate_hz`, as this model hears them."""
@@ -133,6 +135,8 @@ class Classifier:
 
     def _as_taken(self, windows):
         windows = np.asarray(windows, np.float32)
+        if windows.ndim != 2 or windows.shape[1] != self.num_samples:
+            raise ZooError(f"windows of shape {windows.shape}: {self.path} takes (n, {self.num_samples})")
         return windows.reshape(len(windows), *self._runner.input.shape)
 
     def _mean(self, run, waveform, sample_rate_hz, hop_s):

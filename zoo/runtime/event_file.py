@@ -12,7 +12,7 @@ FORMATS = {".jsonl": "JSON lines", ".csv": "CSV", ".txt": "Audacity's label trac
 class EventFile:
     """A file of events; the ending of its name tells which kind: .jsonl, .csv or .txt.
 
-    Every event is on disk as soon as it was written: a power cut takes none of them.
+    Every event is the system's as soon as it was written: whoever kills the process takes none of them.
     """
 
     def __init__(self, path):

@@ -6,10 +6,12 @@ busy for ever or ask for all memory there is. Here each becomes one line.
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
 import weakref
+from contextlib import suppress
 from threading import Timer
 
 import numpy as np
@@ -60,7 +62,7 @@ class Isolated(Runner):
             self._process.stdin.flush()
             pipe = self._process.stdout
             answer = pipe.readline() if answer_bytes is None else pipe.read(answer_bytes)
-        except BrokenPipeError:
+        except OSError:  # the pipe is broken
             answer = b""
         finally:
             in_time = watch.is_alive()
@@ -80,6 +82,8 @@ def _end(process):
 
 def _serve(num_threads):
     """The child: a model in, its ends out; then for each input its output, until the parent ends."""
+    for stop in (signal.SIGINT, signal.SIGTERM):  # meant for the parent, which still asks for its last answers
+        signal.signal(stop, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     try:
@@ -87,8 +91,9 @@ def _serve(num_threads):
     except ImportError:
         pass
     else:
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for kind, limit in ((resource.RLIMIT_AS, MEMORY_LIMIT_BYTES), (resource.RLIMIT_CORE, 0)):
+            with suppress(ValueError, OSError):  # a stricter limit is there already, or the system knows none
+                resource.setrlimit(kind, (limit, limit))
     (size,) = struct.unpack("<Q", questions.read(8))
     try:
         runner = LiteRT(questions.read(size), num_threads=num_threads)

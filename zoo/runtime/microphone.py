@@ -32,6 +32,7 @@ class Microphone:
         self._sounddevice = extra("sounddevice", "to listen to a microphone")
         is_number = isinstance(device, str) and device.isdigit()
         self.device, self.channels, self.lost = int(device) if is_number else device, channels, 0
+        self._has_given = False
         self._find()
 
     def _find(self):
@@ -40,23 +41,25 @@ class Microphone:
         except (ValueError, self._sounddevice.PortAudioError) as error:
             name = "" if self.device is None else f" {self.device!r}"
             raise Unplugged(f"no microphone{name}: {_first_line(error)}") from error
+        if found["max_input_channels"] < self.channels:
+            raise ZooError(f"{found['name']}: has {found['max_input_channels']} channels, not {self.channels}")
         self.name, self.sample_rate_hz = found["name"], round(found["default_samplerate"])
 
     def wait(self, pause_s=2.0):
-        """Looks every so often for the same device, until it is there again."""
+        """Looks every so often for the device that was asked for, or any default, until one is there."""
         while True:
             time.sleep(pause_s)
-            self._sounddevice._terminate()  # PortAudio lists its devices once: it has to begin again
-            self._sounddevice._initialize()
             try:
+                self._sounddevice._terminate()  # PortAudio lists its devices once: it has to begin again
+                self._sounddevice._initialize()
                 return self._find()
-            except Unplugged:
+            except (Unplugged, self._sounddevice.PortAudioError):
                 pass
 
     def blocks(self):
         """Yields samples as they come: float32 (n, channels).
 
-        Raises: Unplugged where the device does not open, or gives nothing for three seconds.
+        Raises: Unplugged where it gives nothing for three seconds, or ends; ZooError where it never gave any.
         """
         waiting = queue.Queue(maxsize=round(HELD_S / BLOCK_S))
 
@@ -77,11 +80,14 @@ class Microphone:
                 callback=take,
             ):
                 while True:
-                    yield waiting.get(timeout=SILENT_S)
+                    block = waiting.get(timeout=SILENT_S)
+                    self._has_given = True
+                    yield block
         except queue.Empty:
             raise Unplugged(f"{self.name}: gave nothing for {SILENT_S:g} s") from None
         except self._sounddevice.PortAudioError as error:
-            raise Unplugged(f"{self.name}: {_first_line(error)}") from error
+            kind = Unplugged if self._has_given else ZooError  # a rate that it refuses is not worth waiting for
+            raise kind(f"{self.name}: {_first_line(error)}") from error
 
 
 def _first_line(error):

@@ -58,6 +58,7 @@ class Resampler:
     def __init__(self, from_hz, to_hz):
         """Raises: ZooError for a rate that no sound has, and where soxr is needed and missing."""
         check_rate(from_hz)
+        check_rate(to_hz)
         self._stream = extra("soxr", "to resample").ResampleStream(from_hz, to_hz, 1) if from_hz != to_hz else None
 
     def feed(self, block):

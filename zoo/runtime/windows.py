@@ -29,6 +29,7 @@ class Windows:
         self._hop_samples = max(1, round(hop_s * rate_hz))
         self._due = num_samples  # samples until the next window is complete
         self._heard = 0
+        self._is_pending, self._is_closed = False, False  # samples came that no window ended with
 
     @property
     def window_s(self):
@@ -53,11 +54,14 @@ class Windows:
 
         A signal shorter than the window lies in the middle of silence.
         """
+        if self._is_closed:
+            return
+        self._is_closed = True
         yield from self._take(self._resampler.close())
         missing = len(self._window) - self._heard
         if missing > 0:
             self._window = np.roll(self._window, -(missing // 2))
-        if self._heard and self._due != self._hop_samples:
+        if self._is_pending:
             yield self._window
 
     def _take(self, waveform):
@@ -68,8 +72,9 @@ class Windows:
             self._window[-len(kept) :] = kept
             self._heard += len(taken)
             self._due -= len(taken)
+            self._is_pending = True
             if not self._due:
-                self._due = self._hop_samples
+                self._due, self._is_pending = self._hop_samples, False
                 yield self._window
 
 
