@@ -1,6 +1,8 @@
 """The light install hears: numpy, LiteRT and the extra `audio` alone, as on a Raspberry Pi. Run by `make test-clients`.
 
-python tests/clients/light.py RECORDING MODEL...
+FOLDER holds exported folders. The sound is a real clip where ZOO_TEST_DATA names some, else one of synth10.
+
+    python tests/clients/light.py FOLDER...
 """
 
 import json

@@ -8,6 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
+from zoo.runtime import metadata
 
 DTYPES = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
 OPERATORS = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -60,8 +61,7 @@ def load(model: bytes):
 
     Raises: ZooError for what is no .tflite file, or has several graphs.
     """
-    if model[4:8] != b"TFL3":
-        raise ZooError("no .tflite file: the mark TFL3 is not there")
+    metadata.check_mark(model)
     try:
         root = schema.ModelT.InitFromPackedBuf(model)
         subgraphs = len(root.subgraphs)

@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from zoo import child
 from zoo.errors import ZooError
 from zoo.export import graph
 from zoo.export.tflm import TFLM, Arena
+from zoo.runtime import metadata
 from zoo.runtime.interpreter import Tensor
 from zoo.runtime.stderr import captured_stderr
 
@@ -97,10 +97,7 @@ def _write_answer(path, answer):
 def _opened(model, answer):
     if "error" in answer:
         return (NotForTflm if answer.get("is_sound") else ZooError)(answer["error"])
-    ends = (
-        Tensor(tuple(shape), np.dtype(dtype).type, scale, zero_point)
-        for shape, dtype, scale, zero_point in (answer["input"], answer["output"])
-    )
+    ends = (Tensor.from_json(answer[end]) for end in ("input", "output"))
     return Opened(graph.read(model), *ends, Arena(**answer["arena"]))
 
 
@@ -113,11 +110,7 @@ def _look_into(model):
             tflm = TFLM(model)
         except ZooError as error:
             raise NotForTflm(str(error)) from error
-        ends = {
-            name: [end.shape, np.dtype(end.dtype).name, end.scale, end.zero_point]
-            for name, end in (("input", tflm.input), ("output", tflm.output))
-        }
-        return {**ends, "arena": tflm.arena._asdict()}
+        return {"input": tflm.input.as_json(), "output": tflm.output.as_json(), "arena": tflm.arena._asdict()}
     except ZooError as error:
         return {"error": str(error), "is_sound": isinstance(error, NotForTflm)}
     except ImportError as error:
@@ -128,8 +121,7 @@ def _look_into(model):
 
 def _verify(model):
     """Raises: ZooError for what LiteRT refuses."""
-    if model[4:8] != b"TFL3":
-        raise ZooError("no .tflite file: the mark TFL3 is not there")
+    metadata.check_mark(model)
     try:
         with captured_stderr():
             # Not the reference kernels: they lack operators that TFLM has.

@@ -9,7 +9,6 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.runtime import metadata
-from zoo.runtime.embedding import embedding_model
 from zoo.runtime.events import Detection
 from zoo.runtime.interpreter import LiteRT
 from zoo.runtime.isolated import Isolated
@@ -91,6 +90,8 @@ class Classifier:
         Raises: ZooError for what is no waveform, and for a model without a dense layer.
         """
         if self._embedder is None:
+            from zoo.runtime.embedding import embedding_model  # whose schema weighs on start and memory
+
             self._embedder = self._open(embedding_model(self._model))
 
         def embed(windows):

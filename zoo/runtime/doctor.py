@@ -1,7 +1,9 @@
 """What the doctor says of a recording, or of a microphone's signal. Needs numpy.
 
-report = look_at(samples, sample_rate_hz)  # float, (time,) or (time, channels)
-print("\\n".join(report.lines()))
+    for line in look_at(samples, sample_rate_hz).lines():
+        print(line)
+
+Samples are float, (time,) or (time, channels).
 """
 
 from dataclasses import dataclass
@@ -10,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.runtime.faults import LONGEST_S, Fault, as_channels, faults
+from zoo.runtime.windows import dbfs
 
-QUIETEST_DBFS = -120.0  # digital silence, which has no level, is given this one
 WINDOW_S = 0.05
 
 
@@ -91,12 +93,8 @@ def _statistics(channels, num_samples, sample_rate_hz):
     windows = np.square(sound[: len(sound) // window * window]).reshape(-1, window).mean(axis=1)
     return Statistics(
         **known,
-        peak_dbfs=_dbfs(np.abs(channels).max()),
-        rms_dbfs=_dbfs(rms.max()),
-        noise_floor_dbfs=_dbfs(np.sqrt(np.percentile(windows, 10))),
+        peak_dbfs=dbfs(np.abs(channels).max()),
+        rms_dbfs=dbfs(rms.max()),
+        noise_floor_dbfs=dbfs(np.sqrt(np.percentile(windows, 10))),
         dc=float(dc[np.argmax(np.abs(dc))]),
     )
-
-
-def _dbfs(amplitude):
-    return float(max(QUIETEST_DBFS, 20 * np.log10(max(amplitude, 1e-10))))

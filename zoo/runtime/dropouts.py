@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-LSB = 2.0**-15
+LSB = 2.0**-15  # the step of 16 bits
 
 # Blocks that drivers are known to use: powers of two, 10, 20, 30 and 60 ms at 16 kHz, 10 and 20 ms at 48 and 44.1 kHz.
 USUAL_BLOCKS = (128, 160, 256, 320, 441, 480, 512, 882, 960, 1024, 2048, 4096)

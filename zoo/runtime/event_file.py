@@ -4,8 +4,8 @@ import csv
 import json
 
 from zoo.errors import ZooError
+from zoo.runtime.events import Event
 
-COLUMNS = ("onset_s", "offset_s", "label", "score")
 FORMATS = {".jsonl": "JSON lines", ".csv": "CSV", ".txt": "Audacity's label track"}
 
 
@@ -23,7 +23,7 @@ class EventFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "w", newline="", encoding="utf-8")
         if self._suffix == ".csv":
-            csv.writer(self._file).writerow(COLUMNS)
+            csv.writer(self._file).writerow(Event._fields)
             self._file.flush()
 
     def __enter__(self):

@@ -16,8 +16,8 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.runtime import dropouts, spectrum
+from zoo.runtime.dropouts import LSB
 
-LSB = 2.0**-15  # the step of 16 bits
 FULL_SCALE = 2.0**15
 
 NAMES = (

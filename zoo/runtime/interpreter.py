@@ -49,6 +49,16 @@ class Tensor(NamedTuple):
             scale, zero_point = float(quantisation["scales"][0]), int(quantisation["zero_points"][0])
         return cls(tuple(map(int, details["shape"][1:])), details["dtype"], scale, zero_point)
 
+    @classmethod
+    def from_json(cls, described):
+        """The tensor of which another process gave `as_json`."""
+        shape, dtype, scale, zero_point = described
+        return cls(tuple(shape), np.dtype(dtype).type, scale, zero_point)
+
+    def as_json(self):
+        """A list as JSON holds it."""
+        return [self.shape, np.dtype(self.dtype).name, self.scale, self.zero_point]
+
     @property
     def bytes(self):
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize

@@ -43,10 +43,7 @@ class Isolated(Runner):
         answer = json.loads(self._ask(struct.pack("<Q", len(model)) + model, None, START_LIMIT_S))
         if "error" in answer:
             raise ZooError(answer["error"])
-        self.input, self.output = (
-            Tensor(tuple(shape), np.dtype(dtype).type, scale, zero_point)
-            for shape, dtype, scale, zero_point in (answer["input"], answer["output"])
-        )
+        self.input, self.output = (Tensor.from_json(answer[end]) for end in ("input", "output"))
 
     def run_all(self, given):
         """The output, in its own dtype, for an array for the input: lists."""
@@ -97,7 +94,7 @@ def _serve(num_threads):
     (size,) = struct.unpack("<Q", questions.read(8))
     try:
         runner = LiteRT(questions.read(size), num_threads=num_threads)
-        told = {name: _told(end) for name, end in (("input", runner.input), ("output", runner.output))}
+        told = {"input": runner.input.as_json(), "output": runner.output.as_json()}
     except Exception as error:  # whatever Python raises over a damaged file is damage, told
         told = {"error": f"no .tflite file, or a damaged one: {' '.join(str(error).split()) or type(error).__name__}"}
     answers.write(json.dumps(told).encode() + b"\n")
@@ -106,10 +103,6 @@ def _serve(num_threads):
         batch = np.frombuffer(given, runner.input.dtype).reshape(1, *runner.input.shape)
         answers.write(runner.run_all([batch])[0].tobytes())
         answers.flush()
-
-
-def _told(end):
-    return [end.shape, np.dtype(end.dtype).name, end.scale, end.zero_point]
 
 
 if __name__ == "__main__":

@@ -82,8 +82,7 @@ def read(model: bytes) -> Metadata | None:
 
     Raises: ZooError for what is no .tflite file, and for metadata that are damaged or name labels that are not there.
     """
-    if model[4:8] != b"TFL3":
-        raise ZooError("no .tflite file: the mark TFL3 is not there")
+    check_mark(model)
     try:
         entries = _entries(model)
         if METADATA not in entries:
@@ -96,6 +95,12 @@ def read(model: bytes) -> Metadata | None:
         raise
     except Exception as error:  # struct, numbers, text: whatever a damaged offset leads to
         raise ZooError(f"the .tflite file's metadata are damaged: {_told(error)}") from error
+
+
+def check_mark(model: bytes):
+    """Raises: ZooError for what is no .tflite file."""
+    if model[4:8] != b"TFL3":
+        raise ZooError("no .tflite file: the mark TFL3 is not there")
 
 
 def appended_files(model: bytes, limit_bytes, names=None):

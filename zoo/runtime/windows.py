@@ -80,5 +80,9 @@ class Windows:
 
 def level_dbfs(window):
     """The level of a window (RMS) in dB under full scale."""
-    power = float(np.mean(np.square(window, dtype=np.float64)))
-    return max(LOWEST_DBFS, 10 * math.log10(power)) if power else LOWEST_DBFS
+    return dbfs(math.sqrt(np.mean(np.square(window, dtype=np.float64))))
+
+
+def dbfs(amplitude):
+    """An amplitude in dB under full scale, which is 1; silence has the lowest level."""
+    return max(LOWEST_DBFS, 20 * math.log10(amplitude)) if amplitude else LOWEST_DBFS
