@@ -60,6 +60,9 @@ RECIPE = Recipe(
         "micro_fine_tuned": ("pruned", Retrain("fine_tuned", plan=FINE_TUNE)),
         "micro_retrained": ("pruned", Retrain("retrained")),
         "micro_distilled": ("pruned", Retrain("distilled")),
+        # A quarter of those more: 85 % of the base's are gone.
+        "macro_pruned": ("pruned", PruneChannels(share=0.25, plan=WHILE_PRUNING, by="taylor", channels_per_step=32)),
+        "macro": ("macro_pruned", Retrain("from_scratch")),
         "micro_qat": ("micro", QuantizeAware(plan=QUANTIZE, seam=acdnet.SEAM)),
     },
 )

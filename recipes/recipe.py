@@ -15,12 +15,13 @@ class Recipe:
     name: str
     paper: str
     front_ends: dict[str, Raw | LogMel]  # what --front-end chooses from; the first is the default
-    backbone: Callable  # (input_shape, num_classes, sample_rate_hz) -> Keras model
-    seam: str  # the backbone's layer where sound has become columns over time
+    backbone: Callable  # (input_shape, num_classes) -> Keras model
     waveforms: Waveforms
     train: Plan
     quick_epochs: int  # of --quick
     variants: dict[str, tuple]  # exported variant -> the steps that make it, after those of a variant named first
+    seam: str = ""  # the backbone's layer where sound has become columns over time; "": its input is that already
+    micro: bool = True  # whether micro/ is made of it: not where no board holds it, or TFLM lacks an operator
     calibration_crops: int = 256  # that set the ranges of int8, and by which tensors are widened
 
     def chain(self, variant):

@@ -12,7 +12,7 @@ from typing import Any
 from zoo.backend import keras
 
 from recipes.recipe import Recipe
-from zoo import assembly, pipeline, training
+from zoo import assembly, pipeline, training, transfer
 from zoo.errors import ZooError
 from zoo.measure import payoff
 
@@ -35,12 +35,14 @@ class Stages:
     plan: training.Plan  # of the base
     front_end: Any
     clips: pipeline.Clips  # that train
-    num_classes: int
+    labels: list
     folder: Path
     seed: int
     teacher: Any = None  # function waveforms -> scores; without one the base teaches
     teacher_name: str = "base"
     allow_no_gain: bool = False
+    init_from: str | None = None  # weights that the base begins with
+    freeze: bool = False  # whether all but its head keep them
     _made: dict = field(default_factory=dict)
 
     def made(self, variant):
@@ -60,8 +62,14 @@ class Stages:
     def _base(self):
         keras.utils.set_random_seed(self.seed)
         columns_shape = self.front_end.build().output_shape[1:]
-        backbone = self.recipe.backbone(columns_shape, self.num_classes, self.front_end.sample_rate_hz)
-        history = self._fit(backbone, self.plan, "base")
+        backbone = self.recipe.backbone(columns_shape, len(self.labels))
+        stage = "base"
+        if self.init_from:
+            stage = f"base-{transfer.fill(backbone, self.init_from, self.labels, self.clips)}" + "-frozen" * self.freeze
+        if self.freeze:
+            transfer.freeze(backbone)
+        history = self._fit(backbone, self.plan, stage)
+        backbone.trainable = True
         return Made(backbone, history, [_record("train", "base", history, payoff.cost_of(backbone))])
 
     def _step(self, made, key):
@@ -96,7 +104,7 @@ class Stages:
 
         def batches(first_epoch, last_epoch):
             mixed = pipeline.mixed_crops(
-                self.clips, self.front_end.num_samples, self.num_classes, self.recipe.waveforms, self.seed,
+                self.clips, self.front_end.num_samples, len(self.labels), self.recipe.waveforms, self.seed,
                 plan.batch_size, first_epoch, last_epoch,
             )  # fmt: skip
             if objective is None:

@@ -29,7 +29,7 @@ def model(name):
     """The model at its published settings."""
     keras.utils.set_random_seed(0)
     published = MODELS[name]
-    return published.build(published.input_shape, published.num_classes, published.sample_rate_hz)
+    return published.model()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_it_scores_each_class_with_a_probability(name, scores):
 def test_the_same_seed_builds_the_same_model(name, model):
     keras.utils.set_random_seed(0)
     published = MODELS[name]
-    again = published.build(published.input_shape, published.num_classes, published.sample_rate_hz)
+    again = published.model()
     for one, other in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one, other)
 

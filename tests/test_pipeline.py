@@ -209,7 +209,7 @@ def envnet_crop(clip, stretch, position, num_samples):
 def test_a_stretched_crop_is_envnets(length, stretch, position):
     stretch, position = np.float32(stretch), np.float32(position)  # as they are drawn
     clips = clips_of([np.random.default_rng(seed).uniform(-1, 1, length) for seed in range(3)], [0, 1, 2])
-    crop = pipeline._stretched_crop(clips.samples, *clips.starts[1:3], 1_000, stretch, position).numpy()
+    crop = pipeline._stretched_crop(clips.samples, *clips.starts[1:3], 1_000, 500, stretch, position).numpy()
     wanted = envnet_crop(clips.waveform(1).astype(np.float64), float(stretch), float(position), 1_000)
     # The fade of the last sample of a stretched clip ends where EnvNet-v2 cuts it off: one sample at most.
     differing = np.flatnonzero(np.abs(crop - wanted) > 1e-6)  # weights in float32

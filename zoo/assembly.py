@@ -8,6 +8,20 @@ def join(front_end, backbone):
     return keras.Model(front_end.input, backbone(front_end.output), name=backbone.name)
 
 
+def head(backbone):
+    """The layer that makes scores of the embedding: the last convolution or dense layer."""
+    return next(layer for layer in reversed(backbone.layers) if hasattr(layer, "kernel"))
+
+
+def with_embedding(front_end, backbone):
+    """Keras model waveform -> [scores, embedding]: what the head takes, and of an image its mean."""
+    embedding = head(backbone).input
+    if len(embedding.shape) > 2:
+        embedding = keras.layers.GlobalAveragePooling2D(name="embedding")(embedding)
+    both = keras.Model(backbone.input, [backbone.output, embedding], name=backbone.name)
+    return keras.Model(front_end.input, both(front_end.output), name=backbone.name)
+
+
 def cut(front_end, backbone, seam):
     """Two Keras models that share all layers: front (waveform -> columns) and body (columns -> scores).
 

@@ -57,6 +57,25 @@ def interval(correct, groups, seed):
     return float(low), float(high)
 
 
+def figures(decided, reference, targets, sources, seed):
+    """What is told of a model, or of a file of it, as JSON holds it: its accuracy, and how it differs from `reference`.
+
+    decided, reference: classes (clips,), its own decisions and those that they are held against. sources: the clips'
+    source recordings, over which the interval is taken.
+    """
+    correct = decided == targets
+    low, high = interval(correct, sources, seed)
+    lost, gained, _ = mcnemar(reference == targets, correct)
+    return {
+        "accuracy": float(correct.mean()),
+        "low": None if math.isnan(low) else low,  # one source recording has no interval
+        "high": None if math.isnan(high) else high,
+        "changed_clips": int((decided != reference).sum()),
+        "lost_clips": lost,  # that the reference alone gets right
+        "gained_clips": gained,
+    }
+
+
 def confusion(scores, targets, num_classes):
     """Counts of clips, (classes, classes): the row is the truth, the column the decision."""
     cells = np.asarray(targets) * num_classes + scores.argmax(axis=1)

@@ -43,8 +43,11 @@ class LogMel:
 
     Values are levels over `floor`: log(max(mel, floor) / floor), so that silence is 0 (as a convolution's padding is),
     whatever else the clip holds: a stream has no maximum to refer to. log: "decibel" (10 log10) or "natural" (ln).
-    Mel bands and their Slaney normalisation are librosa's. At n_fft 512 and 16 kHz the lowest of 128 bands are narrower
-    than a bin: those hold nothing, and stay 0.
+    With an `offset` they are log(mel + offset) instead, which may be negative, and there is no floor.
+
+    mel: "slaney", bands and normalisation as librosa has them; or "htk", as TensorFlow has them
+    (tf.signal.linear_to_mel_weight_matrix): triangles over the HTK scale, all of height 1, deaf to the mean of the
+    signal. At n_fft 512 and 16 kHz the lowest of 128 bands are narrower than a bin: those hold nothing.
     """
 
     num_samples: int
@@ -58,10 +61,27 @@ class LogMel:
     spectrum: str = "power"  # or "magnitude"
     floor: float = 1e-8  # of `spectrum` in a mel band: 80 dB under 1, near the noise of 16-bit samples
     log: str = "decibel"  # or "natural"
+    mel: str = "slaney"  # or "htk"
+    offset: float = 0.0  # where it is not 0, added to `spectrum` in a mel band, in place of the floor
 
     def __post_init__(self):
         if self.spectrum not in ("power", "magnitude") or self.log not in ("decibel", "natural"):
             raise ValueError(f"LogMel: spectrum is power or magnitude, log is decibel or natural; got {self}")
+        if self.mel not in ("slaney", "htk"):
+            raise ValueError(f"LogMel: mel is slaney or htk; got {self}")
+
+    @property
+    def zero_level(self):
+        """What has the level 0, of `spectrum` in a mel band."""
+        return 1.0 if self.offset else self.floor
+
+    def filterbank(self):
+        """How much of each bin each band hears: float32 (n_fft // 2 + 1, num_mels)."""
+        if self.mel == "htk":
+            bins = self.n_fft // 2 + 1
+            edges_hz = self.low_hz, self.high_hz
+            return tf.signal.linear_to_mel_weight_matrix(self.num_mels, bins, self.sample_rate_hz, *edges_hz).numpy()
+        return self._slaney().filterbank.numpy()
 
     def build(self):
         """Keras model (samples,) -> (frames, mels, 1) of Kapre and built-in layers alone: it reloads anywhere."""
@@ -79,13 +99,12 @@ class LogMel:
         x = kapre.Magnitude(name="magnitude")(x)
         if self.spectrum == "power":
             x = layers.Multiply(name="power")([x, x])
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Empty filters")  # told in the docstring
-            x = kapre.ApplyFilterbank(
-                type="mel", filterbank_kwargs=self._filterbank(), data_format="channels_last", name="mel"
-            )(x)
+        x = _times(self.filterbank(), x, "mel") if self.mel == "htk" else self._slaney()(x)
+        if self.offset:
+            x = layers.Rescaling(1.0, self.offset, name="offset")(x)
         # Kapre clamps to so many dB under each clip's own maximum: a range wider than float32 turns that off.
-        x = kapre.MagnitudeToDecibel(ref_value=self.floor, amin=self.floor, dynamic_range=1e4, name="decibel")(x)
+        lowest = self.offset or self.floor
+        x = kapre.MagnitudeToDecibel(ref_value=self.zero_level, amin=lowest, dynamic_range=1e4, name="decibel")(x)
         if self.log == "natural":
             x = layers.Rescaling(np.log(10) / 10, name="natural")(x)
         return keras.Model(waveform, x, name="log_mel")
@@ -96,9 +115,9 @@ class LogMel:
         It keeps the small matrices of `zoo.fourier` and of each band the bins that it hears, where Kapre's own TFLite
         layers keep the DFT's matrices and the filterbank whole.
         """
-        bands = self.build().get_layer("mel").filterbank.numpy()  # (frequencies, mels)
+        bands = self.filterbank()
         # The window is divided by it, and the floor is 1 from there on: as a number it would be 0 in float16.
-        amplitude = np.sqrt(self.floor) if self.spectrum == "power" else self.floor
+        amplitude = np.sqrt(self.zero_level) if self.spectrum == "power" else self.zero_level
         window = tf.signal.hann_window(self.window_samples).numpy() / amplitude
         waveform = keras.Input((self.num_samples,), name="waveform")
         spectrum, where = fourier.power(waveform, window, self.hop_samples, self.n_fft)
@@ -108,10 +127,18 @@ class LogMel:
             [tf.linalg.matmul(weights, tf.gather(spectrum, where[bins], axis=1)) for bins, weights in _groups(bands)],
             axis=1,
         )  # (batch, mels, 1, frames)
-        level = tf.math.log(tf.maximum(tf.transpose(mel, (0, 3, 1, 2)), 1.0))
+        mel = tf.transpose(mel, (0, 3, 1, 2))
+        level = tf.math.log(mel + self.offset if self.offset else tf.maximum(mel, 1.0))
         if self.log == "decibel":
             level = level * (10 / np.log(10))
         return keras.Model(waveform, level, name="log_mel")
+
+    def _slaney(self):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Empty filters")  # told in the docstring
+            return kapre.ApplyFilterbank(
+                type="mel", filterbank_kwargs=self._filterbank(), data_format="channels_last", name="mel"
+            )
 
     def _filterbank(self):
         return {
@@ -121,6 +148,58 @@ class LogMel:
             "f_min": self.low_hz,
             "f_max": self.high_hz,
         }
+
+
+@dataclass(frozen=True)
+class MFCC:
+    """Mel-frequency cepstral coefficients, (frames, coefficients, 1): the lowest of the DCT of each log-mel column.
+
+    The DCT is that of tf.signal.mfccs_from_log_mel_spectrograms: type 2, each row times sqrt(2 / num_mels).
+    """
+
+    log_mel: LogMel
+    num_coefficients: int = 10
+
+    @property
+    def num_samples(self):
+        """Those of its log-mel."""
+        return self.log_mel.num_samples
+
+    @property
+    def sample_rate_hz(self):
+        """That of its log-mel."""
+        return self.log_mel.sample_rate_hz
+
+    @property
+    def hop_samples(self):
+        """That of its log-mel."""
+        return self.log_mel.hop_samples
+
+    def dct(self):
+        """What each band adds to each coefficient: float64 (num_mels, num_coefficients)."""
+        mels = self.log_mel.num_mels
+        half_turns = np.outer(np.arange(mels) + 0.5, np.arange(self.num_coefficients)) / mels
+        return np.sqrt(2 / mels) * np.cos(np.pi * half_turns)
+
+    def build(self):
+        """Keras model (samples,) -> (frames, coefficients, 1) of Kapre and built-in layers alone."""
+        return self._behind(self.log_mel.build())
+
+    def build_tflite_twin(self):
+        """The same behind the log-mel's own twin."""
+        return self._behind(self.log_mel.build_tflite_twin())
+
+    def _behind(self, log_mel):
+        return keras.Model(log_mel.input, _times(self.dct(), log_mel.output, "dct"), name="mfcc")
+
+
+def _times(matrix, x, name):
+    """x (batch, frames, n, 1) times a matrix (n, m) that stays, by a dense layer: (batch, frames, m, 1)."""
+    layers = keras.layers
+    dense = layers.Dense(matrix.shape[1], use_bias=False, kernel_initializer="zeros", trainable=False, name=name)
+    x = dense(layers.Permute((1, 3, 2), name=f"to_{name}")(x))
+    dense.set_weights([matrix])
+    return layers.Permute((1, 3, 2), name=f"from_{name}")(x)
 
 
 def _groups(bands):

@@ -25,9 +25,15 @@ FULL_SCALE = 32_768.0  # samples are kept as int16; a waveform is int16 / 32768
 class Waveforms:
     """How waveforms become training examples and crops to judge by: values of a recipe."""
 
+    mix: str = "between_class"  # or "none"
     max_stretch: float = 1.25  # in time and pitch, either way
     max_gain_db: float = 6.0  # either way
+    padding: float = 0.5  # of a crop's length: silence before and after a clip, into which crops reach
     eval_crops: int = 10
+
+    def __post_init__(self):
+        if self.mix not in ("between_class", "none") or not 0 <= self.padding <= 0.5:
+            raise ValueError(f"Waveforms: mix is between_class or none, padding is 0 to 0.5; got {self}")
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def _to_numpy(example):
 
 
 def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, first_epoch, last_epoch):
-    """Dataset of batches (waveform (batch, num_samples), label (batch, num_classes)) mixed between two classes.
+    """Dataset of batches (waveform (batch, num_samples), label (batch, num_classes)), mixed as `waveforms` says.
 
     It runs from the start of `first_epoch` to the end of `last_epoch - 1`; an epoch is `steps_per_epoch` batches, in
     which each clip comes once (a few twice, where the batch size does not divide their number).
@@ -105,6 +111,7 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
     classes, first_of_class, size_of_class = np.unique(clips.targets, return_index=True, return_counts=True)
     if len(classes) < 2:
         raise ZooError("between-class mixing needs clips of two classes; the training folds hold one")
+    padding = int(waveforms.padding * num_samples)
     examples_per_epoch = steps_per_epoch(clips, batch_size) * batch_size
     samples, starts, targets = tf.constant(clips.samples), tf.constant(clips.starts), tf.constant(clips.targets)
     first_of = tf.constant(first_of_class[np.searchsorted(classes, clips.targets)])
@@ -121,8 +128,11 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
 
         def crop(clip, stretch, start):
             stretch = waveforms.max_stretch ** (2 * stretch - 1)
-            return _stretched_crop(samples, starts[clip], starts[clip + 1], num_samples, stretch, start)
+            return _stretched_crop(samples, starts[clip], starts[clip + 1], num_samples, padding, stretch, start)
 
+        gain = 10 ** (waveforms.max_gain_db * (2 * draw[6] - 1) / 20)
+        if waveforms.mix == "none":
+            return crop(one, draw[1], draw[2]) * gain, tf.one_hot(targets[one], num_classes)
         one_crop, other_crop = crop(one, draw[1], draw[2]), crop(other, draw[3], draw[4])
         ratio = draw[5]
         level_difference_db = audio.level_db(one_crop, clips.sample_rate_hz) - audio.level_db(
@@ -130,24 +140,24 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
         )
         p = 1 / (1 + 10 ** (level_difference_db / 20) * (1 - ratio) / ratio)
         mixed = (p * one_crop + (1 - p) * other_crop) / tf.sqrt(p**2 + (1 - p) ** 2)
-        gain_db = waveforms.max_gain_db * (2 * draw[6] - 1)
         label = ratio * tf.one_hot(targets[one], num_classes) + (1 - ratio) * tf.one_hot(targets[other], num_classes)
-        return mixed * 10 ** (gain_db / 20), label
+        return mixed * gain, label
 
     numbers = tf.data.Dataset.range(first_epoch * examples_per_epoch, last_epoch * examples_per_epoch)
     batches = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _stretched_crop(samples, start, end, num_samples, stretch, position):
-    """Crop (num_samples,) of the clip samples[start:end], `stretch` times as long, half a crop of silence around it.
+def _stretched_crop(samples, start, end, num_samples, padding, stretch, position):
+    """Crop (num_samples,) of the clip samples[start:end], `stretch` times as long, `padding` samples of silence around.
 
     position: where in the padded clip the crop lies, 0 (its start) to 1 (its end). Only what the crop needs is
     interpolated (linearly, as EnvNet-v2 does), not the clip.
     """
     length = end - start
     stretched_length = tf.floor(tf.cast(length, tf.float64) * tf.cast(stretch, tf.float64))
-    first = tf.floor(tf.cast(position, tf.float64) * (stretched_length + 1)) - num_samples // 2
+    last = tf.maximum(stretched_length + 2 * (padding - num_samples // 2), 0)  # where the last crop begins
+    first = tf.floor(tf.cast(position, tf.float64) * (last + 1)) - padding
     # float64: a clip of some minutes has more samples than float32 has steps to tell apart.
     at = (first + tf.range(num_samples, dtype=tf.float64)) / tf.cast(stretch, tf.float64)
     left = tf.cast(tf.floor(at), tf.int64)
@@ -161,32 +171,37 @@ def _stretched_crop(samples, start, end, num_samples, stretch, position):
     return sample(left) * (1 - fraction) + sample(left + 1) * fraction
 
 
-def judging_crops(clip, num_samples, count):
-    """Crops (count, num_samples) spread evenly over `clip` (time,) with half a crop of silence on either side.
+def judging_crops(clip, num_samples, count, padding=0.5):
+    """Crops (count, num_samples) spread evenly over `clip` (time,) with a share `padding` of a crop of silence around.
 
     The paper's "T/9" (section 3.2.2) read literally would cover less than half of a clip.
     """
-    padded = np.pad(clip, num_samples // 2)
-    padded = np.pad(padded, (0, max(0, num_samples - len(padded))))  # one sample short where num_samples is odd
+    padded = _padded(clip, num_samples, padding)
     last = len(padded) - num_samples
     starts = np.linspace(0, last, count) if count > 1 else np.array([last / 2])  # a single crop lies in the middle
     return np.stack([padded[start : start + num_samples] for start in starts.round().astype(int)])
 
 
-def unmixed_crops(clips, num_samples, count, seed):
+def _padded(clip, num_samples, padding):
+    """`clip` with silence on either side, and at its end as much as a crop still lacks."""
+    padded = np.pad(clip, int(padding * num_samples))
+    return np.pad(padded, (0, max(0, num_samples - len(padded))))
+
+
+def unmixed_crops(clips, num_samples, count, seed, padding=0.5):
     """Crops (count, num_samples) at random places of random clips, as they are, and their targets (count,).
 
     What ranges are calibrated on, and what precision is chosen by.
     """
     rng = np.random.default_rng(seed)
-    crops = np.zeros((count, num_samples), np.float32)
     chosen = rng.choice(len(clips), count, replace=count > len(clips))
-    for crop, i in zip(crops, chosen, strict=True):
-        padded = np.pad(clips.waveform(i), num_samples // 2)
-        start = rng.integers(0, max(1, len(padded) - num_samples + 1))
-        found = padded[start : start + num_samples]
-        crop[: len(found)] = found
-    return crops, clips.targets[chosen]
+
+    def crop(clip):
+        padded = _padded(clip, num_samples, padding)
+        start = rng.integers(0, len(padded) - num_samples + 1)
+        return padded[start : start + num_samples]
+
+    return np.stack([crop(clips.waveform(i)) for i in chosen]), clips.targets[chosen]
 
 
 def steps_per_epoch(clips, batch_size):

@@ -23,7 +23,8 @@ STREAM = (
     "whole_windows_macs_per_s",
 )  # fmt: skip
 COLUMNS = (
-    "model", "dataset", "test_fold", "test_clips", "epochs", "seed", "front_end", "steps", "parameters", "macs",
+    "model", "dataset", "test_fold", "test_clips", "validation_accuracy", "epochs", "seed", "front_end", "steps",
+    "parameters", "macs",
     *(f"{name}_{figure}" for name in FILES.values() for figure in FIGURES), "frontend_arena_bytes",
     *STREAM, "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
 )  # fmt: skip
@@ -90,6 +91,7 @@ def write_page():
             _count(run["micro_one_call_arena_bytes"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += _seeds(runs)
     lines += _pooled(runs)
     lines += _streams(runs)
     lines += on_boards.table(on_boards.read(RESULTS / "boards"))
@@ -101,6 +103,36 @@ def write_page():
         if run["dataset"] == "esc50"
     ]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
+
+
+def _seeds(runs):
+    """Lines: the accuracies of each model that was trained from several seeds."""
+    seeds = {}
+    for run in runs:
+        seeds.setdefault((run["dataset"], run["test_fold"], *_identity({**run, "seed": ""})), []).append(run)
+    lines = [
+        "",
+        "Several seeds: the mean over them, and in brackets the lowest and the highest. Settings were chosen on the",
+        "validation clips, where there are any.",
+        "",
+        "| model | data set, fold | epochs | seeds | validation | Keras | int8 (LiteRT) | micro/ stream (TFLM) |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    heads = len(lines)
+    for (dataset, fold, model, *_), rows in seeds.items():
+        if len(rows) > 1:
+            columns = ("validation_accuracy", *(f"{name}_accuracy" for name in ("keras", "int8", "micro")))
+            cells = [model, f"{dataset}, {fold}", rows[0]["epochs"], len(rows)]
+            cells += [_range([float(row[column]) for row in rows if row.get(column)]) for column in columns]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines if len(lines) > heads else []
+
+
+def _range(accuracies):
+    if not accuracies:
+        return ""
+    mean, low, high = sum(accuracies) / len(accuracies), min(accuracies), max(accuracies)
+    return f"{_percent(mean)} ({_percent(low)} to {_percent(high)})"
 
 
 def _pooled(runs):
@@ -179,24 +211,32 @@ def _identity(row):
 
 
 def _folder_name(row):
-    return f"{row['model']}-{row['dataset']}-fold{row['test_fold']}-{row['epochs']}epochs"
+    seed = "" if row["seed"] == "0" else f"-seed{row['seed']}"
+    return f"{row['model']}-{row['dataset']}-fold{row['test_fold']}-{row['epochs']}epochs{seed}"
 
 
 def _row(metrics):
     row = {column: metrics[column] for column in COLUMNS if column in metrics}
+    folds, stream = metrics.get("cross_validation"), metrics["stream"]
+    pooled = {path: figures for file, figures in folds["files"].items() for path in file.split(" + ")} if folds else {}
+    if folds:
+        row["test_fold"], row["test_clips"] = "all", folds["test_clips"]
+    if "validation" in metrics:
+        row["validation_accuracy"] = metrics["validation"]["accuracy"]
     for path, name in FILES.items():
-        for figure, value in metrics["files"].get(path, {}).items():
+        for figure, value in {**metrics["files"].get(path, {}), **pooled.get(path, {})}.items():
             if figure in FIGURES:
                 row[f"{name}_{figure}"] = "" if value is None else value
-    (front_end,) = (figures for path, figures in metrics["files"].items() if path.startswith("micro/frontend"))
-    stream, strips = metrics["stream"], metrics["strips"]
-    row["frontend_arena_bytes"], row["stream_bytes"] = front_end["arena_bytes"], stream["total_bytes"]
-    row["body_as_converted_bytes"] = strips["body.tflite"]["arena_bytes_before"]
-    row["one_call_as_converted_bytes"] = strips.get("model.tflite", {}).get("arena_bytes_before", "")
-    row["stream_macs_per_s"] = stream["macs_per_s"]["stream"]
-    row["whole_windows_macs_per_s"] = stream["macs_per_s"]["whole windows"]
-    unlike = metrics["tflm_bytes_unlike_litert_reference"]
-    row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike["columns"], unlike["scores"]
+    if stream:
+        (front_end,) = (figures for path, figures in metrics["files"].items() if path.startswith("micro/frontend"))
+        strips = metrics["strips"]
+        row["frontend_arena_bytes"], row["stream_bytes"] = front_end["arena_bytes"], stream["total_bytes"]
+        row["body_as_converted_bytes"] = strips["body.tflite"]["arena_bytes_before"]
+        row["one_call_as_converted_bytes"] = strips.get("model.tflite", {}).get("arena_bytes_before", "")
+        row["stream_macs_per_s"] = stream["macs_per_s"]["stream"]
+        row["whole_windows_macs_per_s"] = stream["macs_per_s"]["whole windows"]
+        unlike = metrics["tflm_bytes_unlike_litert_reference"]
+        row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike["columns"], unlike["scores"]
     row["steps"] = "; ".join(step["step"] for step in metrics["steps"])
     row["test_classes"] = ", ".join(metrics["test_classes"])
     return row

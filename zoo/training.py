@@ -24,10 +24,16 @@ class Plan:
     batch_size: int = 64
     learning_rate: float = 0.1
     warmup_epochs: int = 10  # at a tenth of the learning rate
-    drops_at: tuple = (0.3, 0.6, 0.9)  # shares of the epochs after which the rate is divided by ten
-    momentum: float = 0.9  # Nesterov's
+    schedule: str = "steps"  # or "cosine", from the learning rate down to 0
+    drops_at: tuple = (0.3, 0.6, 0.9)  # of "steps": shares of the epochs after which the rate is divided by ten
+    optimizer: str = "sgd"  # Nesterov's, the decay in the gradient; or "adam", the decay apart from it (AdamW)
+    momentum: float = 0.9  # of "sgd"
     weight_decay: float = 5e-4
     loss: str = "kl_divergence"
+
+    def __post_init__(self):
+        if self.schedule not in ("steps", "cosine") or self.optimizer not in ("sgd", "adam"):
+            raise ValueError(f"Plan: schedule is steps or cosine, optimizer is sgd or adam; got {self}")
 
     def with_epochs(self, epochs):
         """The same plan over `epochs`. Raises: ZooError if there are none."""
@@ -37,9 +43,19 @@ class Plan:
 
     def learning_rate_at(self, epoch):
         """Learning rate of `epoch`, counted from 0."""
-        if epoch < min(self.warmup_epochs, self.drops_at[0] * self.epochs):
+        warmup_epochs = min(self.warmup_epochs, self.drops_at[0] * self.epochs)
+        if epoch < warmup_epochs:
             return self.learning_rate / 10
+        if self.schedule == "cosine":
+            done = (epoch - warmup_epochs) / (self.epochs - warmup_epochs)
+            return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
         return self.learning_rate / 10 ** sum(epoch >= share * self.epochs for share in self.drops_at)
+
+    def build_optimizer(self):
+        """A new Keras optimiser, at the rate that holds after the warm-up."""
+        if self.optimizer == "adam":
+            return keras.optimizers.AdamW(self.learning_rate, weight_decay=self.weight_decay)
+        return CoupledSGD(self.weight_decay, learning_rate=self.learning_rate, momentum=self.momentum)
 
 
 class CoupledSGD(keras.optimizers.SGD):
@@ -73,7 +89,7 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed, callbacks=(), objec
     Raises: ZooError if the loss is not a number, or if the disk is full.
     """
     tf.config.experimental.enable_op_determinism()
-    optimizer = CoupledSGD(learning_rate=plan.learning_rate, momentum=plan.momentum, coupled_decay=plan.weight_decay)
+    optimizer = plan.build_optimizer()
     loss, accuracy = (objective.loss, objective.accuracy) if objective else (plan.loss, "accuracy")
     model.compile(optimizer, loss, metrics=[accuracy])
     optimizer.build(model.trainable_variables)

@@ -102,6 +102,28 @@ def broadcast_residual():
     return head(inputs, layers.ReLU()(layers.Add()([x, y])), "broadcast_residual")
 
 
+def sub_spectral():
+    """Each pair of a sub-band and a channel becomes a channel of a norm, as in a BC-ResNet block, and back."""
+    inputs = keras.Input((4, 6, 1))  # (time, frequency, 1)
+    x = layers.Reshape((4, 3, 2, 5))(conv(inputs, 5, "stem", norm=False, activation=None))
+    x = layers.Reshape((4, 2, 15), name="pairs")(layers.Permute((1, 3, 2, 4))(x))
+    x = layers.Reshape((4, 2, 3, 5))(layers.BatchNormalization(name="sub_spectral_norm")(x))
+    x = layers.Reshape((4, 6, 5), name="bands")(layers.Permute((1, 3, 2, 4))(x))
+    return head(inputs, conv(x, 7, "last"), "sub_spectral")
+
+
+def hard_swish_gated():
+    """MobileNetV3's block: its hard swish is made of layers, one of which is not 0 at 0."""
+    inputs = keras.Input((8, 6, 1))
+    x = conv(inputs, 8, "expanded", activation=None)
+    gate = layers.Rescaling(1 / 6)(layers.ReLU(6.0)(layers.Rescaling(1.0, 3.0)(x)))
+    x = depthwise(layers.Multiply(name="hard_swish")([x, gate]), "depthwise")
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Conv2D(4, 1, activation="relu", name="squeeze")(gate)
+    gate = layers.Conv2D(8, 1, activation="sigmoid", name="excite")(gate)
+    return head(inputs, conv(layers.Multiply(name="gated")([x, gate]), 6, "last"), "hard_swish_gated")
+
+
 def gated_linear():
     inputs = keras.Input((8, 6, 1))
     gate = layers.Activation("sigmoid")(conv(inputs, 6, "gate", activation=None))
@@ -153,7 +175,7 @@ NETS = {
     builder.__name__: builder
     for builder in (
         plain, acdnet_small, residual, depthwise_separable, concatenation, squeeze_and_excite, inverted_residual,
-        broadcast_residual, gated_linear, grown, over_time, recurrent, bidirectional,
+        broadcast_residual, sub_spectral, hard_swish_gated, gated_linear, grown, over_time, recurrent, bidirectional,
     )
 }  # fmt: skip
 
@@ -285,8 +307,9 @@ def test_tied_channels_share_a_group_and_others_do_not():
     groups = surgery.channels_of(concatenation()).groups
     np.testing.assert_array_equal(groups["upper"], groups["lower"])
     assert not set(groups["left"]) & set(groups["right"])
-    groups = surgery.channels_of(squeeze_and_excite()).groups
-    np.testing.assert_array_equal(groups["expanded"], groups["excite"])
+    for build in (squeeze_and_excite, hard_swish_gated):
+        groups = surgery.channels_of(build()).groups
+        np.testing.assert_array_equal(groups["expanded"], groups["excite"])
 
 
 def test_a_removed_channel_takes_its_filters_norms_and_rows_along():
@@ -305,6 +328,16 @@ def test_a_removed_channel_takes_its_filters_norms_and_rows_along():
         expected = cuts.get(layer.name, lambda *weights: weights)(*layer.get_weights())
         for found, weight in zip(cut.get_layer(layer.name).get_weights(), expected, strict=True):
             np.testing.assert_array_equal(found, weight)
+
+
+def test_a_channel_takes_its_norm_in_every_sub_band_along():
+    net = randomise(sub_spectral())
+    cut = surgery.remove(net, [surgery.channels_of(net).groups["stem"][3]])
+    gone = [3, 5 + 3, 10 + 3]  # three sub-bands of five channels
+    left, whole = (model.get_layer("sub_spectral_norm").get_weights() for model in (cut, net))
+    for found, weight in zip(left, whole, strict=True):
+        np.testing.assert_array_equal(found, np.delete(weight, gone))
+    assert cut.get_layer("pairs").target_shape == (4, 2, 12) and cut.get_layer("bands").target_shape == (4, 6, 4)
 
 
 def test_feature_map_is_behind_the_norms_and_activations_that_alone_follow():
@@ -389,6 +422,7 @@ REFUSED = {
     "is a TFOpLambda, a layer": lambda x: tf.math.add(x, 1.0, name="odd"),
     "convolves in 2 groups": lambda x: layers.Conv2D(4, 3, groups=2, name="odd")(x),
     "normalises another axis than the last": lambda x: layers.BatchNormalization(axis=1, name="odd")(x),
+    "scales or shifts each channel by a number of its own": lambda x: layers.Rescaling([1.0, 2, 3, 4], name="odd")(x),
     "applies softmax, which may mix channels": lambda x: layers.Activation("softmax", name="odd")(x),
     "spreads its channels over several axes": lambda x: layers.Reshape((6, 6, 2, 2), name="odd")(x)[..., 0],
     "is called on 3 tensors": lambda x: layers.LSTM(4, name="odd")(

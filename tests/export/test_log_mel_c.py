@@ -18,7 +18,7 @@ from zoo.export import seam
 from zoo.export.log_mel_c import LogMelC, write_log_mel
 from zoo.export.stream import Stream
 from zoo.export.tflm import TFLM
-from zoo.frontends import LogMel
+from zoo.frontends import MFCC, LogMel
 from zoo.runtime.interpreter import Tensor
 
 SAMPLES = 4_000
@@ -29,6 +29,19 @@ SPECS = {
     "magnitude, natural": LogMel(SAMPLES, spectrum="magnitude", floor=1e-4, log="natural"),
     "n_fft 256": LogMel(SAMPLES, 8_000, 40, 256, 256, 80, 20.0, 4_000.0),
     "n_fft 1024": LogMel(SAMPLES, 20_000, 64, 1_024, 999, 333, 50.0, 9_000.0),
+}
+# YAMNet's, and those of MLPerf Tiny's keyword spotting: TensorFlow's bands, an offset in place of the floor.
+YAMNET = LogMel(
+    SAMPLES, 16_000, 64, 512, 400, 160, 125.0, 7_500.0, spectrum="magnitude", log="natural", mel="htk", offset=1e-3
+)
+KEYWORDS = MFCC(
+    replace(YAMNET, num_mels=40, window_samples=480, hop_samples=320, low_hz=20.0, high_hz=4_000.0, offset=1e-6)
+)
+OFFSET_SPECS = {
+    "yamnet": YAMNET,
+    "offset, decibel": LogMel(SAMPLES, log="decibel", offset=1e-8),
+    "mfcc": KEYWORDS,
+    "mfcc over a floor": MFCC(LogMel(SAMPLES, num_mels=32), 32),
 }
 RANGES = {"decibel": 130.0, "natural": 30.0}  # full scale, over these floors, lies under them
 INT8 = Tensor((), np.int8, 0.3, -128)
@@ -168,6 +181,64 @@ def test_values_of_real_clips_are_the_float_twins(spec, real_pcm, tmp_path):
     # Two floats differ by 1e-3 dB where it matters, a 500th of a step: so many lie on either side of a rounding.
     assert (np.abs(apart) <= 1).all() and (apart != 0).mean() < 1e-3
     assert len(np.unique(columns)) > 50
+
+
+@pytest.mark.parametrize("name", OFFSET_SPECS)
+def test_columns_over_an_offset_and_cepstra_are_the_float_twins(name, made_pcm, real_pcm, tmp_path):
+    spec = OFFSET_SPECS[name]
+    levels = spec.build_tflite_twin().predict(np.concatenate([made_pcm, real_pcm]) / np.float32(32_768), verbose=0)
+    for dtype, steps in ((np.int8, 1), (np.int16, 2)):
+        limits = np.iinfo(dtype)
+        scale = (levels.max() - levels.min()) / (limits.max - limits.min)
+        zero_point = round(limits.min - levels.min() / scale)
+        write_log_mel(spec, Tensor((), dtype, float(np.float32(scale)), zero_point), tmp_path)
+        runner = LogMelC(tmp_path)
+        (window, hop) = runner.input.shape[0], spec.hop_samples
+        starts = np.arange(0, SAMPLES - window + 1, hop)[:, None] + np.arange(window)
+        columns = columns_of(runner, np.concatenate([made_pcm, real_pcm])[:, starts])
+        apart = np.abs(columns - runner.output.to_raw(levels).astype(int))
+        # Noises and words; of the slide and the click the quiet bands say how either FFT rounds.
+        noise, words = apart[:2], apart[len(made_pcm) :]
+        if dtype == np.int8:
+            assert max(noise.max(), words.max()) <= steps and (apart[len(made_pcm) :] != 0).mean() < 0.01
+            assert len(np.unique(columns)) > 100
+        else:  # 1e-3 of a level, as float32's FFT leaves it, in steps
+            assert np.median(words) <= 1e-3 / scale
+
+
+def test_columns_over_an_offset_saturate_at_both_ends(made_pcm, tmp_path):
+    for spec in (YAMNET, KEYWORDS):
+        write_log_mel(spec, Tensor((), np.int8, 0.02, 10), tmp_path)  # -2.76 to 2.34
+        log_mel = getattr(spec, "log_mel", spec)
+        columns = columns_of(LogMelC(tmp_path), frames_of(log_mel, made_pcm))
+        assert columns.min() == -128 and columns.max() == 127
+        levels = spec.build_tflite_twin().predict(made_pcm / np.float32(32_768), verbose=0)
+        beyond = (levels < -2.8) | (levels > 2.4)
+        wanted = np.where(levels < 0, -128, 127)
+        np.testing.assert_array_equal(columns[beyond], wanted[beyond])
+
+
+def test_a_column_wider_than_what_an_offset_leaves_begins_at_the_offset(made_pcm, tmp_path):
+    """Of int16 over 30 times ln the lowest column is far below ln(0.001): floats would not reach down to it."""
+    write_log_mel(YAMNET, Tensor((), np.int16, 400 / 32_767, 0), tmp_path)
+    runner = LogMelC(tmp_path)
+    silence = columns_of(runner, frames_of(YAMNET, made_pcm[4:5]))
+    np.testing.assert_allclose(runner.output.from_raw(silence), np.log(1e-3), atol=0.51 * 400 / 32_767)
+
+
+@pytest.mark.parametrize("name", OFFSET_SPECS)
+def test_c_over_an_offset_and_of_cepstra_is_strict_c99_and_cpp(name, tmp_path):
+    write_log_mel(OFFSET_SPECS[name], INT8, tmp_path)
+    run_in(tmp_path, "cc", "-std=c99", "-pedantic", *STRICT, "-Wconversion", "-c", "frontend.c", "-o", tmp_path / "x.o")
+    needs("g++", "arm-none-eabi-gcc")
+    run_in(tmp_path, "g++", "-std=c++17", *STRICT, "-x", "c++", "-c", "frontend.c", "-o", tmp_path / "y.o")
+    run_in(tmp_path, "arm-none-eabi-gcc", "-std=c99", "-Os", *STRICT, *CORES["cortex-m4"], "-c", "frontend.c")
+
+
+@pytest.mark.parametrize("coefficients", [0, 41])
+def test_more_coefficients_than_bands_are_refused(coefficients, tmp_path):
+    with pytest.raises(ZooError, match=f"a cepstrum of 40 bands has no {coefficients} coefficients"):
+        write_log_mel(replace(KEYWORDS, num_coefficients=coefficients), INT8, tmp_path)
 
 
 def test_silence_is_the_zero_point_and_what_lies_beyond_the_range_saturates(made_pcm, tmp_path):

@@ -37,9 +37,16 @@ def test_conv1d_is_counted():
     assert macs(model_of((100, 3), layers.Conv1D(8, 9, strides=4))) == 23 * 9 * 3 * 8
 
 
+@pytest.mark.parametrize("all_steps", [False, True])
+def test_an_lstm_multiplies_by_eight_matrices_at_each_step_whatever_it_gives_back(all_steps):
+    memory = layers.LSTM(3, return_sequences=all_steps)
+    assert macs(model_of((10, 4), memory)) == 10 * 4 * (4 * 3 + 3 * 3)
+    assert macs(model_of((10, 4), layers.Bidirectional(memory))) == 2 * 10 * 4 * (4 * 3 + 3 * 3)
+
+
 def test_a_kind_that_cannot_be_counted_is_refused_by_name():
-    with pytest.raises(ZooError, match="memory: cannot count the multiplies of a LSTM"):
-        macs(model_of((10, 4), layers.LSTM(3, name="memory")))
+    with pytest.raises(ZooError, match="memory: cannot count the multiplies of a GRU"):
+        macs(model_of((10, 4), layers.GRU(3, name="memory")))
     with pytest.raises(ZooError, match="Conv2DTranspose"):  # a subclass of Conv2D
         macs(model_of((10, 10, 4), layers.Conv2DTranspose(3, 3)))
 

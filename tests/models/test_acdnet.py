@@ -46,10 +46,7 @@ COUNTS = {  # trainable, with batch normalisation's statistics, multiplies, FLOP
 
 @pytest.fixture(scope="module")
 def presets():
-    return {
-        name: MODELS[name].build(MODELS[name].input_shape, MODELS[name].num_classes, MODELS[name].sample_rate_hz)
-        for name in COUNTS
-    }
+    return {name: MODELS[name].model() for name in COUNTS}
 
 
 @pytest.mark.parametrize("name, table", [("acdnet", TABLE_2), ("micro_acdnet", TABLE_11)])
@@ -132,7 +129,7 @@ assert keras.__version__.startswith("3"), keras.__version__
 sys.modules["zoo.backend"] = types.SimpleNamespace(keras=keras)
 from zoo.models import MODELS
 for name in sys.argv[1:]:
-    model = MODELS[name].build(MODELS[name].input_shape, MODELS[name].num_classes, MODELS[name].sample_rate_hz)
+    model = MODELS[name].model()
     print(model.count_params(), [tuple(layer.output.shape[1:]) for layer in model.layers], sep="; ")
 """
 

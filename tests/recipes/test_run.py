@@ -18,7 +18,8 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from recipes import micro_acdnet
-from recipes.run import _command, main
+from recipes.flags import _command
+from recipes.run import main
 
 ROOT = Path(__file__).parents[2]
 LABELS = (

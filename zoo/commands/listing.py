@@ -18,7 +18,7 @@ def _list(args):
 
     rows = []
     for name, published in MODELS.items():
-        model = published.build(published.input_shape, published.num_classes, published.sample_rate_hz)
+        model = published.model()
         rows.append(
             {
                 "name": name,

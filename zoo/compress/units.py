@@ -226,6 +226,8 @@ class Graph:
             return f"convolves in {layer.groups} groups"
         if getattr(layer, "noise_shape", None) is not None:
             return "drops in a shape of its own"
+        if isinstance(layer, layers.Rescaling) and np.ndim(layer.scale) + np.ndim(layer.offset):
+            return "scales or shifts each channel by a number of its own"
         if isinstance(layer, layers.BatchNormalization) and list(layer.axis) != [len(inputs[0])]:
             return "normalises another axis than the last"
         if isinstance(layer, layers.Bidirectional):
@@ -310,16 +312,16 @@ class Graph:
         name, before, after = node.layer.name, shape_of(node.keras_inputs[0]), shape_of(node.outputs)
         found = [None] * len(after)
         for place, axis in enumerate(axes):
-            if axis is None or len(axis.units) == 1:  # a single channel stays
+            if axis is None or (axis.units == axis.units[0]).all():  # a single channel stays
                 continue
             if None in before + after:
                 self._keep([axis], f"feeds {name}, which reshapes an open length")
                 continue
-            target, order = _where(place, before, after)
+            target, lines = _where(axis.units, place, before, after)
             if target is None or found[target] is not None:
                 self._keep([axis], f"feeds {name}, which spreads its channels over several axes")
             else:
-                found[target] = _Axis(axis.units[order], axis.silent[order])
+                found[target] = _Axis(axis.units[lines[0]], axis.silent[lines].all(axis=0))
         if isinstance(node.layer, layers.Reshape):
             self.reshaped[name] = found
         return found
@@ -384,7 +386,7 @@ RULES = {
     **dict.fromkeys(PRODUCERS, Graph._produce),
     **dict.fromkeys((layers.DepthwiseConv1D, layers.DepthwiseConv2D), Graph._depthwise),
     layers.BatchNormalization: Graph._normalise,
-    **dict.fromkeys((*ACTIVATIONS, *DROPOUTS, layers.ActivityRegularization), Graph._pointwise),
+    **dict.fromkeys((*ACTIVATIONS, *DROPOUTS, layers.ActivityRegularization, layers.Rescaling), Graph._pointwise),
     layers.Softmax: Graph._softmax,
     **dict.fromkeys(WINDOWS, Graph._window),
     **dict.fromkeys(GLOBAL_POOLS, Graph._pool_all),
@@ -396,15 +398,16 @@ RULES = {
 }
 
 
-def _where(place, before, after):
-    """(axis, order): where, of the new shape, the positions along axis `place` of the old one are found, or Nones."""
+def _where(units, place, before, after):
+    """(axis, lines): along which axis of the new shape the units of axis `place` of the old one vary, and the positions
+    that each line along it reads, (lines, size); or Nones. Where pairs become two axes again, a line reads one of each.
+    """
     positions = np.arange(before[place]).reshape([-1 if axis == place else 1 for axis in range(len(before))])
     moved = np.broadcast_to(positions, before).reshape(after)
     for axis in range(len(after)):
-        lines = np.moveaxis(moved, axis, -1)
-        order = lines.reshape(-1, after[axis])[0]
-        if (lines == order).all():
-            return axis, order
+        lines = np.moveaxis(moved, axis, -1).reshape(-1, after[axis])
+        if (units[lines] == units[lines[0]]).all():
+            return axis, lines
     return None, None
 
 
@@ -416,7 +419,7 @@ def _activation(layer):
 def _keeps_zero(layer):
     if _activation(layer) not in ELEMENTWISE:
         return True  # its channels stay, so it is not tried: a layer given as an activation would be built
-    function = layer.call if isinstance(layer, layers.ReLU) else getattr(layer, "activation", None)
+    function = layer.call if isinstance(layer, (layers.ReLU, layers.Rescaling)) else getattr(layer, "activation", None)
     return function is None or float(function(tf.zeros((1, 1)))[0, 0]) == 0
 
 

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from zoo.datasets.esc import Esc10, Esc50, Source, Synth10
+from zoo.datasets.esc import Esc10, Esc50, Synth10
+from zoo.datasets.recordings import Source
+from zoo.datasets.speech_commands import SpeechCommands
 from zoo.errors import ZooError
 
-DATASETS = {"esc10": Esc10, "esc50": Esc50, "synth10": Synth10}
+DATASETS = {"esc10": Esc10, "esc50": Esc50, "synth10": Synth10, "speech_commands": SpeechCommands}
 
 
 def load(name, cache, data_dir=None, skip_bad=False):
     """The prepared TFDS builder of data set `name`; its config's name is the data's fingerprint.
 
-    data_dir: a folder in ESC-50's layout; without it the clips are downloaded, or made (synth10).
+    data_dir: a folder in the data set's layout; without it the clips are downloaded, or made (synth10).
     cache: folder for what is downloaded, made and prepared. skip_bad: leave broken clips out, and count them.
 
     Raises: ZooError for an unknown data set, or for a folder or clip that cannot be used.
@@ -24,7 +26,9 @@ def load(name, cache, data_dir=None, skip_bad=False):
         raise ZooError(f"{name}: no such data set; choose one of {', '.join(DATASETS)}")
     builder_class = DATASETS[name]
     if data_dir is not None and not Path(data_dir).is_dir():
-        raise ZooError(f"{name}: no folder {data_dir}; point --data-dir at the folder that holds audio/ and meta/")
+        raise ZooError(
+            f"{name}: no folder {data_dir}; point --data-dir at the folder that holds {builder_class.LAYOUT}"
+        )
     folder = builder_class.obtain(Path(cache)) if data_dir is None else Path(data_dir)
     fingerprint = builder_class.fingerprint(folder)
     source = Source(name=fingerprint + "-skip_bad" * skip_bad, folder=folder, skip_bad=skip_bad)

@@ -1,25 +1,14 @@
 """TFDS builders of the data sets that come in ESC-50's layout: `audio/` and one csv in `meta/`.
 
-A clip is kept at its own rate and with its own samples: `zoo.pipeline` decodes and resamples it.
 Source: Piczak 2015, "ESC: Dataset for Environmental Sound Classification"; https://github.com/karolpiczak/ESC-50
 """
 
-import csv
-import hashlib
-import sys
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.backend import tf
-
-import tensorflow_datasets as tfds
-
-from zoo import audio
 from zoo.atomic import whole_folder
 from zoo.datasets import synth10
+from zoo.datasets.recordings import Recordings, Row
 from zoo.errors import ZooError
-from zoo.progress import bar
 
 ARCHIVE_URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 
@@ -41,134 +30,39 @@ ESC10_LABELS = (
 )  # fmt: skip
 
 
-@dataclass
-class Source(tfds.core.BuilderConfig):
-    """Where the clips are read from; its name, the fingerprint, tells one preparation from another."""
+class EscLayout(Recordings):
+    """A data set of five folds (or as many as the csv names), of which each tests in its turn."""
 
-    folder: Path | None = None
-    skip_bad: bool = False
-
-
-class EscLayout(tfds.core.GeneratorBasedBuilder):
-    """One split for each fold. `info.metadata["skipped"]` names the files that --skip-bad left out."""
-
-    VERSION = tfds.core.Version("1.0.0")
-    LABELS = ()
-    LICENCE = ""
-    CITATION = ""
     HOMEPAGE = "https://github.com/karolpiczak/ESC-50"
+    LAYOUT = "audio/ and meta/"
 
     @classmethod
     def rows(cls, folder):
-        """The csv's rows, one dict a clip, that belong to this data set.
-
-        Raises: ZooError if the folder has not ESC-50's layout, or holds a class that this data set does not know.
-        """
         tables = sorted(Path(folder).glob("meta/*.csv"))
         if not (Path(folder) / "audio").is_dir() or len(tables) != 1:
             missing = "no audio/" if len(tables) == 1 else f"{len(tables)} csv files in meta/ (one is wanted)"
             raise ZooError(f"{cls.name}: {missing} in {folder}; point --data-dir at the folder that holds both")
-        try:
-            with open(tables[0], newline="", encoding="utf-8-sig") as file:  # Excel begins with a byte order mark
-                rows = list(csv.DictReader(file))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ZooError(f"{cls.name}: {tables[0]} is no csv in UTF-8 ({error}); mend it") from error
-        columns = {"filename", "fold", "category", "src_file"}
-        if not rows or any(row.get(column) is None for row in rows for column in columns):
-            raise ZooError(f"{cls.name}: {tables[0]} needs rows with the columns {', '.join(sorted(columns))}")
-        rows = [row for row in rows if cls._belongs(row)]
-        unknown = sorted({row["category"] for row in rows} - set(cls.LABELS))
-        if unknown or not rows:
-            found = f"the unknown class {unknown[0]!r}" if unknown else "none of its clips"
-            raise ZooError(f"{cls.name}: {tables[0]} holds {found}; choose the data set that the folder holds")
-        if any(not row["fold"].isdigit() for row in rows):
+        found = cls._table(tables[0], {"filename", "fold", "category", "src_file"})
+        found = [row for row in found if cls._belongs(row)]
+        unknown = sorted({row["category"] for row in found} - set(cls.LABELS))
+        if unknown or not found:
+            held = f"the unknown class {unknown[0]!r}" if unknown else "none of its clips"
+            raise ZooError(f"{cls.name}: {tables[0]} holds {held}; choose the data set that the folder holds")
+        if any(not row["fold"].isdigit() for row in found):
             raise ZooError(f"{cls.name}: {tables[0]} has a row whose fold is not a number; mend the csv")
-        twice = [file for file, rows_of_it in Counter(row["filename"] for row in rows).items() if rows_of_it > 1]
-        if twice:
-            raise ZooError(f"{cls.name}: {tables[0]} lists {twice[0]} twice; mend the csv")
-        return rows
+        audio = Path(folder) / "audio"
+        return [
+            Row(row["filename"], audio / row["filename"], int(row["fold"]), row["category"], row["src_file"])
+            for row in found
+        ]
 
     @classmethod
     def _belongs(cls, row):
         return True
 
     @classmethod
-    def fingerprint(cls, folder):
-        """Sixteen hex digits that change with any byte of any clip, and with the csv's rows of this data set."""
-        digest = hashlib.sha256()
-        for row in sorted(cls.rows(folder), key=lambda row: row["filename"]):
-            path = Path(folder) / "audio" / row["filename"]
-            clip = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
-            digest.update("\0".join([row["filename"], row["fold"], row["category"], row["src_file"], clip]).encode())
-        return digest.hexdigest()[:16]
-
-    @classmethod
     def obtain(cls, cache):
-        """The official clips' folder, downloaded and unpacked below `cache`."""
-        print(
-            f"{cls.name}: downloading {ARCHIVE_URL} (0.6 GB); --data-dir takes a folder that you have", file=sys.stderr
-        )
-        manager = tfds.download.DownloadManager(download_dir=Path(cache) / "downloads", dataset_name=cls.name)
-        try:
-            unpacked = Path(manager.download_and_extract(ARCHIVE_URL))
-        except Exception as error:  # TFDS, requests and the archive each raise their own
-            raise ZooError(
-                f"{cls.name}: {ARCHIVE_URL} could not be downloaded ({type(error).__name__}); "
-                "get ESC-50 yourself and point --data-dir at the folder that holds audio/ and meta/"
-            ) from error
-        return next(folder.parent for folder in unpacked.glob("*/meta"))
-
-    def _info(self):
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(
-                {
-                    "encoded": tfds.features.Tensor(shape=(), dtype=tf.string),
-                    "encoding": tfds.features.Text(),
-                    "sample_rate_hz": tfds.features.Scalar(tf.int64),
-                    "label": tfds.features.ClassLabel(names=self.LABELS),
-                    "fold": tfds.features.Scalar(tf.int64),
-                    "file": tfds.features.Text(),
-                    "source": tfds.features.Text(doc="the recording that the clip was cut from"),
-                }
-            ),
-            homepage=self.HOMEPAGE,
-            citation=self.CITATION,
-            license=self.LICENCE,
-            metadata=tfds.core.MetadataDict(skipped=[]),
-        )
-
-    def _split_generators(self, dl_manager):
-        good = {}
-        for row in bar(self.rows(self.builder_config.folder), desc=f"{self.name}: look at clips", unit="clip"):
-            path = Path(self.builder_config.folder) / "audio" / row["filename"]
-            try:
-                if not path.is_file():
-                    raise ZooError(f"{path}: is listed in meta/ but not there; put it back, or pass --skip-bad")
-                recording = audio.read(path)
-                good.setdefault(int(row["fold"]), []).append((row, recording))
-            except ZooError:
-                if not self.builder_config.skip_bad:
-                    raise
-                self.info.metadata["skipped"].append(row["filename"])
-        if not good:
-            raise ZooError(f"{self.name}: no clip of {self.builder_config.folder} can be used; look at one of them")
-        return {f"fold{fold}": self._generate_examples(good[fold]) for fold in sorted(good)}
-
-    def _generate_examples(self, clips):
-        for row, recording in clips:
-            yield (
-                row["filename"],
-                {
-                    "encoded": recording.encoded,
-                    "encoding": recording.encoding,
-                    "sample_rate_hz": recording.sample_rate_hz,
-                    "label": row["category"],
-                    "fold": int(row["fold"]),
-                    "file": row["filename"],
-                    "source": row["src_file"],
-                },
-            )
+        return next(folder.parent for folder in cls._download(cache, ARCHIVE_URL, "0.6 GB").glob("*/meta"))
 
 
 ESC_CITATION = """@inproceedings{piczak2015esc,

@@ -24,6 +24,20 @@ def table(metrics):
     return "\n".join(lines)
 
 
+def cross_validation_table(metrics):
+    """Each file's accuracy over the clips of all folds, and on each fold, as a Markdown table."""
+    found = metrics["cross_validation"]
+    lines = [
+        f"| file | all folds | 95 % interval | changed clips |{''.join(f' fold {fold} |' for fold in found['folds'])}",
+        f"|---|---:|---:|---:|{'---:|' * len(found['folds'])}",
+    ]
+    for file, row in found["files"].items():
+        of_folds = (_percent(accuracies[file]) for accuracies in found["folds"].values())
+        cells = (file, _percent(row["accuracy"]), _interval(row), str(row["changed_clips"]), *of_folds)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def draw_pictures(folder, model, seam_layer, metrics, history, confusion):
     """Writes the pictures that the card shows, and training.csv, from which one of them is drawn."""
     folder, labels = Path(folder), metrics["labels"]
@@ -48,9 +62,10 @@ def draw_pictures(folder, model, seam_layer, metrics, history, confusion):
     names = [row.name for row in rows]
     sensitivity = [tuple(row.values()) for row in metrics["sensitivity"]]
     sensitivity.sort(key=lambda row: names.index(row[0]) if row[0] in names else -1)  # the seam may be the input
-    plots.quantisation_sensitivity(
-        sensitivity, folder / "sensitivity.png", f"{title}: one tensor in 8 bits", metrics["calibration_accuracy"]
-    )
+    if sensitivity:
+        plots.quantisation_sensitivity(
+            sensitivity, folder / "sensitivity.png", f"{title}: one tensor in 8 bits", metrics["calibration_accuracy"]
+        )
 
 
 def draw_pruning(folder, before, after, saliency, metrics):
@@ -91,8 +106,10 @@ def write_card(folder, metrics, source):
         "over source recordings. Changed clips are decisions that differ from those of `model.h5`. Classes in the "
         f"fold: {', '.join(metrics['test_classes'])}.",
         table(metrics),
+        *_cross_validation_note(metrics),
+        *_validation_note(metrics),
         *micro_note(metrics),
-        _kernels_note(metrics),
+        *_kernels_note(metrics),
         f"Trainable parameters {metrics['parameters']:,}; multiplies for one input {metrics['macs']:,} (as the ACDNet "
         f"paper counts, with ReLU outputs, pooled inputs, dense biases and softmax: {metrics['paper_flops']:,}). "
         "Arenas were measured in TFLM on a 64-bit host.",
@@ -148,13 +165,35 @@ def micro_note(metrics):
     return paragraphs
 
 
+def _cross_validation_note(metrics):
+    if "cross_validation" not in metrics:
+        return []
+    return [
+        f"Cross-validation: each fold tests a model that was trained on the others. All "
+        f"{metrics['cross_validation']['test_clips']} clips; weights and decisions of each fold lie in folds/.",
+        cross_validation_table(metrics),
+    ]
+
+
+def _validation_note(metrics):
+    if "validation" not in metrics:
+        return []
+    row = metrics["validation"]
+    return [
+        f"On the {row['clips']} validation clips, which neither train nor test, `model.h5` has "
+        f"{_percent(row['accuracy'])} % ({_interval(row)})."
+    ]
+
+
 def _kernels_note(metrics):
     unlike, front = metrics["tflm_bytes_unlike_litert_reference"], metrics["front_end_decisions"]
-    return (
+    if not unlike:
+        return []
+    return [
         f"On {unlike['crops']} crops {unlike['columns']} bytes of columns and {unlike['scores']} of scores differ "
         "between TFLM and LiteRT's reference kernels. With the int8 body fixed, the stream's front end changes "
         f"{front['changed']} of {front['crops']} crop decisions of the fold against the float front end."
-    )
+    ]
 
 
 def _pruning_note(metrics):
@@ -168,6 +207,8 @@ def _pruning_note(metrics):
 
 
 def _eight_bits_note(metrics):
+    if metrics["calibration_accuracy"] is None:
+        return []
     wide = ", ".join(metrics["wide_tensors"])
     return [
         "## Eight bits, tensor by tensor",

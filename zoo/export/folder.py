@@ -12,11 +12,11 @@ import zoo
 from zoo import assembly, audio
 from zoo.datasets import synth10
 from zoo.errors import ZooError
-from zoo.export import edgetpu, flatbuffer, micro, mixed, seam, strips, tflite
+from zoo.export import edgetpu, flatbuffer, keras_files, micro, mixed, seam, strips, tflite
 from zoo.export.log_mel_c import write_log_mel
 from zoo.export.metadata import LABELS_FILE, About, with_metadata
 from zoo.export.stream import open_stream
-from zoo.frontends import LogMel, Raw
+from zoo.frontends import Raw
 from zoo.measure.arena import StreamMemory, stream_memory
 from zoo.runtime.interpreter import LiteRT
 
@@ -55,7 +55,7 @@ class Quantisation:
 
     def check(self, front_end):
         """Raises: ZooError for a form that does not go with this front end (`zoo.frontends`)."""
-        spoilt = [form for form in self.forms if form in FORMS_OF_RAW and isinstance(front_end, LogMel)]
+        spoilt = [form for form in self.forms if form in FORMS_OF_RAW and not isinstance(front_end, Raw)]
         if spoilt:
             raise ZooError(f"form {spoilt[0]!r} is for raw waveforms, not over a log-mel; choose another")
 
@@ -71,15 +71,18 @@ class Written(NamedTuple):
     memory: StreamMemory | None  # of micro/'s stream
 
 
-def write_models(folder, front_end, backbone, seam_layer, calibration, targets, labels, quantisation, about: About):
-    """`Written`, once every .tflite is there, and micro/ with its C sources.
+def write_models(
+    folder, front_end, backbone, seam_layer, calibration, targets, labels, quantisation, about: About, with_micro=True
+):
+    """`Written`, once every .tflite is there, and, `with_micro`, micro/ with its C sources.
 
     A log-mel is the seam itself. A waveform's backbone without the layer `seam_layer` cannot be a stream: micro/ then
     holds the one int8 call alone. The files for apps tell what they are (`about`), those for boards do not: flash is
     dear, and labels and rate stand in the sources there.
 
     front_end: the spec (`zoo.frontends`). calibration, targets: unmixed training crops (n, samples), float32 in
-    [-1, 1), and their classes (n,); None where nobody asks for the sensitivity, which max_drop needs.
+    [-1, 1), and their classes (n,); None where nobody asks for the sensitivity, which max_drop needs. with_micro: a
+    large model fits no board, and to tell its sensitivity tensor by tensor takes hours: neither is made without it.
 
     Raises: ZooError for what cannot be converted, and for an operator that TFLM lacks, by layer.
     """
@@ -88,7 +91,7 @@ def write_models(folder, front_end, backbone, seam_layer, calibration, targets, 
     front, body = assembly.cut(twin, backbone, seam_layer)
     columns = seam.columns_of(front, calibration)
     sensitivity, wide, accuracy = [], (), None
-    if targets is not None:
+    if targets is not None and (with_micro or quantisation.max_drop is not None):
         sensitivity = mixed.sensitivity(body, columns, targets, quantisation.ranges)
         accuracy = float((body.predict(columns, verbose=0).argmax(axis=1) == targets).mean())
     if quantisation.max_drop is None:
@@ -104,10 +107,12 @@ def write_models(folder, front_end, backbone, seam_layer, calibration, targets, 
         (folder / f"{name}.tflite").write_bytes(described)
     (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
 
+    stripped, stride_samples, memory = {}, None, None
+    if not with_micro:
+        return Written(stride_samples, accuracy, sensitivity, wide, stripped, memory)
     micro_folder = folder / "micro"
     micro_folder.mkdir()
-    stripped, stride_samples, memory = {}, None, None
-    if front is not twin or isinstance(front_end, LogMel):
+    if front is not twin or not isinstance(front_end, Raw):
         stripped["body.tflite"] = strips.in_strips(body_file)
         body_file = stripped["body.tflite"].model
         (micro_folder / "body.tflite").write_bytes(body_file)
@@ -125,6 +130,14 @@ def write_models(folder, front_end, backbone, seam_layer, calibration, targets, 
         if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:
             micro.write_c_array(one_call.model, "model", micro_folder)
     return Written(stride_samples, accuracy, sensitivity, wide, stripped, memory)
+
+
+def write_embedding(folder, front_end, backbone, labels, about: About):
+    """Writes embedding.h5 and embedding.tflite: the model with a second output, what its head makes the scores of."""
+    folder = Path(folder)
+    keras_files.save_h5(assembly.with_embedding(front_end.build(), backbone), folder / "embedding.h5")
+    model = tflite.to_float(assembly.with_embedding(front_end.build_tflite_twin(), backbone))
+    (folder / "embedding.tflite").write_bytes(with_metadata(model, about, front_end.sample_rate_hz, labels))
 
 
 def _write_sources(folder, stride_samples, sample_rate_hz, labels):

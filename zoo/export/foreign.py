@@ -242,7 +242,7 @@ def _over_log_mel(model, sample_rate_hz, settings):
         except ValueError as error:
             kind = {int: "a whole number", float: "a number"}[kinds[name]]
             raise ZooError(f"--mel: {name} is {kind}; got {value!r}") from error
-    missing = [name for name in NEEDED if name not in settings]
+    missing = [name for name in NEEDED if name not in settings and not (name == "floor" and "offset" in settings)]
     if missing:
         raise ZooError(f"--mel: lacks {', '.join(missing)}: how the spectrograms were made has to be told")
     settings.setdefault("high_hz", sample_rate_hz / 2)
@@ -255,7 +255,7 @@ def _over_log_mel(model, sample_rate_hz, settings):
         raise ZooError(f"--mel: {error}") from error
     num_samples = front_end.window_samples + front_end.hop_samples * (shape[0] - 1)
     front_end = _checked(replace(front_end, num_samples=num_samples))
-    backbone = _behind_log_mel(model, (*shape[:2], 1), _offset(front_end, reference or front_end.floor))
+    backbone = _behind_log_mel(model, (*shape[:2], 1), _offset(front_end, reference or front_end.zero_level))
     return Parts(front_end, backbone, None, "the input, a log-mel")
 
 
@@ -274,8 +274,8 @@ def _checked(front_end):
 
 
 def _offset(front_end, reference):
-    """What levels over `reference` lie under those over the floor."""
-    octaves = math.log(front_end.floor / reference)
+    """What levels over `reference` lie under the front end's own."""
+    octaves = math.log(front_end.zero_level / reference)
     return octaves * (10 / math.log(10) if front_end.log == "decibel" else 1)
 
 

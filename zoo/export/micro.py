@@ -197,7 +197,12 @@ def _write_golden(golden, folder):
 
 def fill_template(name, folder, **values):
     """Writes the file of templates/name.in, with these values in it."""
-    Path(folder, name).write_text(Template((TEMPLATES / f"{name}.in").read_text()).substitute(values))
+    Path(folder, name).write_text(filled(name, **values))
+
+
+def filled(name, **values):
+    """The text of templates/name.in, with these values in it."""
+    return Template((TEMPLATES / f"{name}.in").read_text()).substitute(values)
 
 
 def _numbers(values):

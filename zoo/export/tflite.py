@@ -59,12 +59,14 @@ def to_dynamic(model) -> bytes:
     return _convert(model, FLOAT, optimise_for=[])
 
 
-def to_int8(model, calibration) -> bytes:
+def to_int8(model, calibration, per_channel=True) -> bytes:
     """The file with int8 weights and activations, whose ends are int8.
+
+    per_channel: a scale for each channel of a kernel; False gives the whole kernel one, as some runtimes want it.
 
     Shape: calibration is float (n, *input_shape), n > 0.
     """
-    return _convert(model, INT8, calibration, tf.int8)
+    return _convert(model, INT8, calibration, tf.int8, per_channel=per_channel)
 
 
 def to_int16x8(model, calibration) -> bytes:
@@ -104,11 +106,14 @@ def _is_fused(layer, before):
     return isinstance(layer, layers.ReLU) or is_relu
 
 
-def _convert(model, supported_ops, calibration=None, io=tf.float32, optimise_for=None):
+def _convert(model, supported_ops, calibration=None, io=tf.float32, optimise_for=None, per_channel=True):
     inputs = tf.TensorSpec((1, *model.input_shape[1:]), name="input")  # Keras counts its own names up: input_1, input_2
     forward = tf.function(lambda x: model(x, training=False)).get_concrete_function(inputs)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([forward], model)
+    kept = tf.Module()  # the weights alone: given the model, the converter would trace and save every layer of it
+    kept.weights = model.variables
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([forward], kept)
     converter.target_spec.supported_ops = supported_ops
+    converter._experimental_disable_per_channel = not per_channel
     if optimise_for is not None:
         converter.optimizations, converter.target_spec.supported_types = [tf.lite.Optimize.DEFAULT], optimise_for
     if calibration is not None:

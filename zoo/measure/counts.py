@@ -21,6 +21,9 @@ KERNELS = {
     "Normalization": (),
 }
 
+# At each time step every weight of both kernels is multiplied once; a Bidirectional has two such layers.
+RECURRENT = ("LSTM", "Bidirectional")
+
 
 class Row(NamedTuple):
     """One layer of a layer table."""
@@ -42,7 +45,7 @@ def macs(model):
 
     Biases, activations, pools and layers without weights (a front end's Fourier transform) count nothing.
 
-    Raises: ZooError naming the first layer with weights of a kind that is not in KERNELS.
+    Raises: ZooError naming the first layer with weights of a kind that is neither in KERNELS nor in RECURRENT.
     """
     return sum(row.macs for row in layer_table(model))
 
@@ -90,6 +93,9 @@ def nodes_of(model):
 def _macs(node):
     layer = node.layer
     kind = type(layer).__name__
+    if kind in RECURRENT:
+        kernels = [weight for weight in layer.trainable_weights if weight.name.endswith("kernel:0")]
+        return node.input_shapes[1] * sum(math.prod(kernel.shape) for kernel in kernels)
     if kind not in KERNELS:
         if layer.weights:
             raise ZooError(f"{layer.name}: cannot count the multiplies of a {kind}; add its kernels to KERNELS")

@@ -1,7 +1,6 @@
 """Every exported file, opened and scored as its user runs it: Keras in Keras, .tflite in LiteRT, micro/ in TFLM."""
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo import evaluation, pipeline
+from zoo import evaluation
 from zoo.atomic import whole_file
 from zoo.export import keras_files
 from zoo.export.stream import open_stream
@@ -36,7 +35,7 @@ def open_folder(folder, column_stride_samples):
     yield Exported({"model.h5": None}, "keras-2", keras_files.open_h5(folder / "model.h5"))
     if (folder / "model.keras").exists():
         yield Exported({"model.keras": None}, "keras-3", keras_files.Keras3(folder / "model.keras").run)
-    for path in sorted(folder.glob("*.tflite")):
+    for path in sorted(folder.glob("model*.tflite")):
         model = LiteRT(path, num_threads=2)
         yield Exported({path.name: None}, model.kernels, model.run)
     if column_stride_samples:
@@ -49,38 +48,31 @@ def open_folder(folder, column_stride_samples):
         yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
 
 
-def score_files(folder, column_stride_samples, test, num_samples, crops_per_clip, seed, cache):
-    """(scores of model.h5, figures of each file by its path): each file run as its users run it, on the clips `test`.
+def score_files(folder, column_stride_samples, test, crops, seed, cache):
+    """(scores by file, figures by path): each file run as its users run it, on the clips `test`; model.h5 is the first.
 
-    Scores are float32 (clips, classes). cache: folder in which they are kept, so that a killed run need not make them
-    again.
+    Scores are float32 (clips, classes); a stream's two files have them together, as "micro/frontend.tflite +
+    micro/body.tflite". crops: what each clip is judged by, one array (crops, samples) a clip. cache: folder in which
+    scores are kept, so that a killed run need not make them again.
     """
-    crops = [pipeline.judging_crops(test.waveform(i), num_samples, crops_per_clip) for i in range(len(test))]
-    rows, reference = {}, None
+    scores, rows = {}, {}
     for exported in open_folder(folder, column_stride_samples):
         digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arenas))
-        cached = cache / f"{digest.hexdigest()[:16]}-{crops_per_clip}crops.npy"
+        for clip in crops:
+            digest.update(clip)
+        cached = cache / f"{digest.hexdigest()[:16]}.npy"
+        name = " + ".join(exported.arenas)
         if not cached.exists():
-            scores = evaluation.clip_scores(exported.run, crops, " + ".join(exported.arenas))
+            found = evaluation.clip_scores(exported.run, crops, name)
             with whole_file(cached) as unfinished:
-                np.save(unfinished, scores)
-        scores = np.load(cached)
-        reference = scores if reference is None else reference
-        correct, reference_correct = (kind.argmax(axis=1) == test.targets for kind in (scores, reference))
-        low, high = evaluation.interval(correct, test.sources, seed)
-        lost, gained, _ = evaluation.mcnemar(reference_correct, correct)
-        figures = {
-            "accuracy": evaluation.accuracy(scores, test.targets),
-            "low": None if math.isnan(low) else low,  # one source recording has no interval
-            "high": None if math.isnan(high) else high,
-            "changed_clips": evaluation.changed_decisions(reference, scores),
-            "lost_clips": lost,  # right in Keras alone
-            "gained_clips": gained,
-            "kernels": exported.kernels,
-        }
+                np.save(unfinished, found)
+        scores[name] = np.load(cached)
+        decided, reference = (kind.argmax(axis=1) for kind in (scores[name], scores["model.h5"]))
+        figures = evaluation.figures(decided, reference, test.targets, test.sources, seed)
         for path, arena_bytes in exported.arenas.items():
-            rows[path] = {**figures, "bytes": (folder / path).stat().st_size, "arena_bytes": arena_bytes}
-    return reference, rows
+            row = {"kernels": exported.kernels, "bytes": (folder / path).stat().st_size, "arena_bytes": arena_bytes}
+            rows[path] = {**figures, **row}
+    return scores, rows
 
 
 def differing_bytes(folder, column_stride_samples, waveforms):
@@ -100,18 +92,17 @@ def differing_bytes(folder, column_stride_samples, waveforms):
     }
 
 
-def front_end_decisions(folder, column_stride_samples, front, test, crops_per_clip):
-    """How many crops of the clips `test` are decided otherwise over the stream's columns than over the float front's.
+def front_end_decisions(folder, column_stride_samples, front, crops):
+    """How many crops are decided otherwise over the stream's columns than over the float front's.
 
-    front: the Keras model waveform -> columns. The int8 body is the same for both, and runs in LiteRT.
+    front: the Keras model waveform -> columns. crops: an array (crops, samples) for each clip. The int8 body is the
+    same for both, and runs in LiteRT.
     """
     stream = open_stream(Path(folder) / "micro", column_stride_samples)
     body = LiteRT(Path(folder) / "micro/body.tflite", num_threads=2)
-    changed = crops = 0
-    for i in bar(range(len(test)), desc="front end: decisions", unit="clip"):
-        waveforms = pipeline.judging_crops(test.waveform(i), front.input_shape[1], crops_per_clip)
+    changed = 0
+    for waveforms in bar(crops, desc="front end: decisions", unit="clip"):
         exact = body.input.to_raw(front(waveforms, training=False).numpy())
         decisions = (body.run_raw(columns).argmax(axis=1) for columns in (exact, stream.windows_of(waveforms)))
         changed += int(np.not_equal(*decisions).sum())
-        crops += len(waveforms)
-    return {"crops": crops, "changed": changed}
+    return {"crops": sum(map(len, crops)), "changed": changed}

@@ -1,0 +1,70 @@
+"""DS-CNN for keywords, MLPerf Tiny's: 49 frames of ten mel bands or cepstral coefficients.
+
+Paper   Banbury et al. 2021, MLPerf Tiny Benchmark: 90 % of 12 classes of Speech Commands v2 is asked for
+Run     python -m recipes.ds_cnn --dataset speech_commands
+Check   python -m recipes.ds_cnn --dataset synth10 --quick
+
+Its training starts at 5e-4 and divides by five after 12 and 24 of 36 epochs; here the cosine comes down as far.
+"""
+
+from dataclasses import replace
+
+from recipes.recipe import Recipe
+from recipes.run import main
+from zoo.compress.channels import PruneChannels
+from zoo.compress.magnitude import Sparsify
+from zoo.compress.qat import QuantizeAware
+from zoo.frontends import MFCC, LogMel
+from zoo.models import ds_cnn
+from zoo.pipeline import Waveforms
+from zoo.training import Plan
+
+TRAIN = Plan(
+    epochs=36,
+    batch_size=100,
+    learning_rate=5e-4,
+    warmup_epochs=0,
+    schedule="cosine",
+    optimizer="adam",
+    weight_decay=1e-4,
+)
+FINE_TUNE = replace(TRAIN, epochs=10, learning_rate=1e-4)
+
+RECIPE = Recipe(
+    name="ds_cnn",
+    paper="Banbury et al. 2021, MLPerf Tiny Benchmark, NeurIPS Datasets and Benchmarks; github.com/mlcommons/tiny",
+    # Windows of 30 ms every 20 ms of one second. The bands reach as high as those of the source's cepstrum.
+    front_ends={
+        "mfcc": MFCC(
+            LogMel(
+                num_samples=16_000,
+                num_mels=40,
+                window_samples=480,
+                hop_samples=320,
+                low_hz=20.0,
+                high_hz=4_000.0,
+                spectrum="magnitude",
+                floor=1e-6,
+                log="natural",
+            ),
+            num_coefficients=10,
+        ),
+        "mel": LogMel(
+            num_samples=16_000, num_mels=10, window_samples=480, hop_samples=320, low_hz=20.0, high_hz=4_000.0
+        ),
+    },
+    backbone=ds_cnn.build,
+    # The source moves a word by 100 ms at most and adds noise; a word is not mixed with another.
+    waveforms=Waveforms(mix="none", max_stretch=1.1, max_gain_db=6.0, padding=0.1, eval_crops=1),
+    train=TRAIN,
+    quick_epochs=20,
+    variants={
+        "base": (),
+        "sparse": (Sparsify(share=0.5, plan=FINE_TUNE),),
+        "pruned": (PruneChannels(share=0.5, plan=FINE_TUNE, channels_per_step=16),),
+        "qat": (QuantizeAware(plan=FINE_TUNE),),
+    },
+)
+
+if __name__ == "__main__":
+    main(RECIPE)

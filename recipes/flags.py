@@ -1,0 +1,65 @@
+"""The command line that all recipes share."""
+
+import shlex
+from pathlib import Path
+
+from zoo import datasets
+from zoo.command_line import OneLineParser
+from zoo.export.folder import FORMS
+from zoo.export.seam import RANGES
+
+
+def parse(recipe, argv):
+    """(parser, the arguments in `argv`), with `command`: the line that repeats the run anywhere."""
+    parser = OneLineParser(prog=f"python -m recipes.{recipe.name}", description=recipe.paper, allow_abbrev=False)
+    _add_flags(parser, recipe)
+    args = parser.parse_args(argv)
+    args.command = _command(parser.prog, argv)
+    return parser, args
+
+
+def _fold(text):
+    return text if text == "all" else int(text)
+
+
+def _command(prog, argv):
+    """The command line that repeats the run anywhere: data and teacher lie elsewhere for everyone else."""
+    words = list(argv)
+    for flag, told in (("--data-dir", "DIR"), ("--teacher", "PATH"), ("--init-from", "PATH")):
+        words = [told if before == flag else word for before, word in zip(["", *words], words)]
+        words = [f"{flag}={told}" if word.startswith(f"{flag}=") else word for word in words]
+    return f"{prog} {shlex.join(words)}"
+
+
+def _add_flags(parser, recipe):
+    parser.add_argument("--dataset", required=True, choices=datasets.DATASETS, help="what to train and test on")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder in the data set's layout (ESC-50's: audio/ and "
+                        "meta/*.csv); without it the clips are downloaded, or made (synth10)")  # fmt: skip
+    parser.add_argument("--fold", type=_fold, metavar="N", help="test fold, the others train; 'all': each in its turn, "
+                        "for cross-validation (default: the first, or the official test split)")  # fmt: skip
+    parser.add_argument("--epochs", type=int, help=f"instead of the published {recipe.train.epochs}")
+    parser.add_argument("--seed", type=int, default=0, help="repeats a run (default %(default)s)")
+    parser.add_argument("--front-end", choices=recipe.front_ends, default=next(iter(recipe.front_ends)),
+                        help="what the backbone hears (default %(default)s)")  # fmt: skip
+    parser.add_argument("--variants", default="base", metavar="A,B", help="which to export, of "
+                        f"{', '.join(recipe.variants)} (default %(default)s)")  # fmt: skip
+    parser.add_argument("--init-from", metavar="PATH", help="weights to begin with: an exported folder of the zoo, or "
+                        "YAMNet's yamnet.h5 or .tflite; what fits no layer (the head) begins anew")  # fmt: skip
+    parser.add_argument("--freeze", action="store_true", help="train the head alone, on top of --init-from")
+    taught = [variant for variant in recipe.variants if recipe.is_taught(variant)]
+    parser.add_argument("--teacher", metavar="PATH", help=f"who teaches {', '.join(taught)}: an exported folder of a "
+                        "zoo model, or YAMNet's published .tflite (default: the base)")  # fmt: skip
+    parser.add_argument("--ranges", choices=RANGES, default="percentile", help="what sets int8's range at the seam "
+                        "(default %(default)s)")  # fmt: skip
+    parser.add_argument("--max-drop", type=float, metavar="SHARE", help="give tensors 16 bits, the worst first, until "
+                        "8 bits change at most this share of decisions on training crops")  # fmt: skip
+    parser.add_argument("--forms", default="", metavar="A,B", help=f"further .tflite files, of {', '.join(FORMS)}")
+    parser.add_argument("--embedding", action="store_true", help="also write embedding.h5 and embedding.tflite, whose "
+                        "second output is what the head makes the scores of")  # fmt: skip
+    parser.add_argument("--allow-no-gain", action="store_true", help="go on where a step lowers nothing it claims to")
+    parser.add_argument("--out", type=Path, default=Path("exported"), metavar="DIR",
+                        help="where the exported folders go (default %(default)s)")  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace an exported folder that is there")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out clips that do not decode, and count them")
+    parser.add_argument("--quick", action="store_true", help=f"every stage in a few minutes: {recipe.quick_epochs} "
+                        "epochs, three crops a clip; the figures mean little")  # fmt: skip

@@ -1,0 +1,167 @@
+"""The story of one test fold: training on the others, compression, export, proof, report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipes.recipe import Recipe
+from recipes.stages import Stages
+from zoo import assembly, decisions, evaluation, pipeline, teachers, training
+from zoo.atomic import whole_folder
+from zoo.export import card, keras_files
+from zoo.export.folder import Quantisation, versions, write_embedding, write_models, write_sums
+from zoo.export.metadata import About
+from zoo.measure import counts, files, microcontroller
+
+COMPARED_CROPS = 20  # on which TFLM's bytes are held against those of LiteRT's reference kernels
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of a recipe, and the clips that it gets."""
+
+    recipe: Recipe
+    args: Any  # of the command line: `recipes.flags`
+    plan: training.Plan  # of the base
+    front_end: Any
+    quantisation: Quantisation
+    builder: Any  # of the data set
+    clips: pipeline.Clips
+    runs: Path  # where trainings are kept
+
+    def judged(self, clips):
+        """What each clip is judged by: one array (crops, samples) a clip."""
+        waveforms, num_samples = self.recipe.waveforms, self.front_end.num_samples
+        return [
+            pipeline.judging_crops(clips.waveform(i), num_samples, waveforms.eval_crops, waveforms.padding)
+            for i in range(len(clips))
+        ]
+
+
+def is_exported(folder, args):
+    """Whether a run of this command, killed later, had finished the folder."""
+    metrics = folder / "metrics.json"
+    return not args.overwrite and metrics.is_file() and json.loads(metrics.read_text())["command"] == args.command
+
+
+def export_fold(task, fold, folders):
+    """Trains on the other folds than `fold`, and writes each variant's folder, {variant: folder}, with its proof.
+
+    Raises: ZooError for bad input, before any work whose result it would spoil.
+    """
+    recipe, args, front_end, builder = task.recipe, task.args, task.front_end, task.builder
+    labels = builder.info.features["label"].names
+    train, validation, test = (
+        task.clips.where(np.isin(task.clips.folds, folds)) for folds in builder.split(task.clips.folds.tolist(), fold)
+    )
+    what = (recipe.name, args.front_end, args.dataset, builder.builder_config.name)
+    run_folder = task.runs / "-".join([*what, f"fold{fold}", f"{task.plan.epochs}epochs", f"seed{args.seed}"])
+
+    teacher = args.teacher and teachers.open_teacher(args.teacher, labels, train, front_end, args.seed)
+    stages = Stages(
+        recipe, task.plan, front_end, train, labels, run_folder, args.seed, teacher, args.teacher or "base",
+        args.allow_no_gain, args.init_from, args.freeze,
+    )  # fmt: skip
+    calibration, targets = pipeline.unmixed_crops(
+        train, front_end.num_samples, recipe.calibration_crops, args.seed, recipe.waveforms.padding
+    )
+    crops = task.judged(test)
+    for variant, folder in folders.items():
+        if is_exported(folder, args):
+            print(f"{folder}: finished before by this command; --overwrite makes it again")
+            continue
+        made = stages.made(variant)
+        metrics = {
+            "model": folder.name.removesuffix(f"-{args.dataset}"),
+            "dataset": args.dataset,
+            "test_fold": fold,
+            "test_clips": len(test),
+            "test_classes": [labels[target] for target in sorted(set(test.targets.tolist()))],
+            "train_clips": len(train),
+            "crops_per_clip": recipe.waveforms.eval_crops,
+            "sample_rate_hz": front_end.sample_rate_hz,
+            "num_samples": front_end.num_samples,
+            "front_end": args.front_end,
+            "labels": labels,
+            "epochs": len(made.history),
+            "steps": made.steps,
+            "seed": args.seed,
+            "command": args.command,
+            "paper": recipe.paper,
+            "data_fingerprint": builder.builder_config.name,
+            "skipped_files": list(builder.info.metadata["skipped"]),
+            "versions": versions(),
+        }
+        with whole_folder(folder, args.overwrite) as unfinished:
+            # Export
+            model = assembly.join(front_end.build(), made.backbone)
+            keras_files.save(model, unfinished)
+            about = _about(metrics, builder)
+            written = write_models(
+                unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labels, task.quantisation,
+                about, recipe.micro,
+            )  # fmt: skip
+            if args.embedding:
+                write_embedding(unfinished, front_end, made.backbone, labels, about)
+            column_stride_samples = metrics["column_stride_samples"] = written.column_stride_samples
+            metrics["calibration_accuracy"] = written.calibration_accuracy
+            metrics["sensitivity"] = [row._asdict() for row in written.sensitivity]
+            metrics["wide_tensors"] = written.wide
+            # Proof: each file as its users run it, on the test fold, once
+            scores, metrics["files"] = files.score_files(
+                unfinished, column_stride_samples, test, crops, args.seed, run_folder / "scores"
+            )
+            decisions.write(unfinished / decisions.FILE, test, labels, scores)
+            if len(validation):
+                metrics["validation"] = _validation(task, unfinished, validation, args.seed)
+            metrics |= _micro_figures(task, unfinished, column_stride_samples, made.backbone, calibration, crops)
+            metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
+            # Report
+            metrics["parameters"] = counts.trainable_parameters(model)
+            metrics["macs"] = counts.macs(model)
+            metrics["paper_flops"] = counts.paper_flops(model)
+            confusion = evaluation.confusion(scores["model.h5"], test.targets, len(labels))
+            card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, confusion)
+            if made.pruning:
+                base = stages.made("base").backbone
+                card.draw_pruning(unfinished, base, made.backbone, made.pruning.saliency, metrics)
+            card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
+            write_sums(unfinished)
+        print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
+
+
+def _validation(task, folder, clips, seed):
+    """Figures of model.h5 on the clips that neither train nor test: what settings may be chosen by."""
+    scores = evaluation.clip_scores(keras_files.open_h5(folder / "model.h5"), task.judged(clips), "validation")
+    decided = scores.argmax(axis=1)
+    figures = evaluation.figures(decided, decided, clips.targets, clips.sources, seed)
+    return {"clips": len(clips), **{name: figures[name] for name in ("accuracy", "low", "high")}}
+
+
+def _micro_figures(task, folder, column_stride_samples, backbone, calibration, crops):
+    """What is told of micro/'s stream; nothing, where there is none."""
+    if not column_stride_samples:
+        return {"tflm_bytes_unlike_litert_reference": None, "front_end_decisions": None, "stream": None}
+    front, _ = assembly.cut(task.front_end.build_tflite_twin(), backbone, task.recipe.seam)
+    return {
+        "tflm_bytes_unlike_litert_reference": files.differing_bytes(
+            folder, column_stride_samples, calibration[:COMPARED_CROPS]
+        ),
+        "front_end_decisions": files.front_end_decisions(folder, column_stride_samples, front, crops),
+        "stream": microcontroller.report(folder)["stream"],
+    }
+
+
+def _about(metrics, builder):
+    """What a file says of itself; its weights come of the recordings, so their licence is the weights' too."""
+    return About(
+        name=metrics["model"],
+        description=f"A classifier of {len(metrics['labels'])} sounds, trained on {metrics['dataset']}. Source: "
+        f"{metrics['paper']}",
+        version=metrics["versions"]["zoo"],
+        author="Edge Audio Zoo",
+        license=builder.LICENCE,
+    )

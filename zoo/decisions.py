@@ -1,0 +1,32 @@
+"""decisions.csv: what each file of an exported folder decided of each test clip, so that its figures can be made again.
+
+One row a clip: file, source recording, fold, its class, and under each exported file's name the class that it decided.
+"""
+
+import csv
+
+import numpy as np
+
+FILE = "decisions.csv"
+CLIP = ("file", "source", "fold", "class")
+
+
+def write(path, clips, labels, scores):
+    """Writes the table. clips: `zoo.pipeline.Clips`. scores: {file: (clips, classes)}."""
+    decided = [scores[file].argmax(axis=1) for file in scores]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow((*CLIP, *scores))
+        for i in range(len(clips)):
+            told = (clips.files[i], clips.sources[i], clips.folds[i], labels[clips.targets[i]])
+            writer.writerow((*told, *(labels[of_file[i]] for of_file in decided)))
+
+
+def read(paths):
+    """The tables, one under the other, as {column: strings (clips,)}; columns that not all have are left out."""
+    tables = []
+    for path in paths:
+        with open(path, newline="", encoding="utf-8") as file:
+            tables.append(list(csv.DictReader(file)))
+    columns = [column for column in tables[0][0] if all(column in table[0] for table in tables)]
+    return {column: np.array([row[column] for table in tables for row in table]) for column in columns}
