@@ -9,7 +9,7 @@ import numpy as np
 
 from recipes.recipe import Recipe
 from recipes.stages import Stages
-from zoo import assembly, decisions, evaluation, pipeline, teachers, training
+from zoo import assembly, decisions, evaluation, pipeline, teachers, training, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files
 from zoo.export.folder import Quantisation, versions, write_embedding, write_models, write_sums
@@ -91,6 +91,7 @@ def export_fold(task, fold, folders):
             "seed": args.seed,
             "command": args.command,
             "paper": recipe.paper,
+            "licence": _licence(task),
             "data_fingerprint": builder.builder_config.name,
             "skipped_files": list(builder.info.metadata["skipped"]),
             "versions": versions(),
@@ -99,7 +100,7 @@ def export_fold(task, fold, folders):
             # Export
             model = assembly.join(front_end.build(), made.backbone)
             keras_files.save(model, unfinished)
-            about = _about(metrics, builder)
+            about = _about(metrics)
             written = write_models(
                 unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labels, task.quantisation,
                 about, recipe.micro,
@@ -155,13 +156,19 @@ def _micro_figures(task, folder, column_stride_samples, backbone, calibration, c
     }
 
 
-def _about(metrics, builder):
-    """What a file says of itself; its weights come of the recordings, so their licence is the weights' too."""
+def _licence(task):
+    """That of the weights: of the recordings that they come of, and of the weights that they began with."""
+    begun = [transfer.licence(task.args.init_from)] if task.args.init_from else []
+    return " and ".join(dict.fromkeys([task.builder.LICENCE, *begun]))
+
+
+def _about(metrics):
+    """What a file says of itself."""
     return About(
         name=metrics["model"],
         description=f"A classifier of {len(metrics['labels'])} sounds, trained on {metrics['dataset']}. Source: "
         f"{metrics['paper']}",
         version=metrics["versions"]["zoo"],
         author="Edge Audio Zoo",
-        license=builder.LICENCE,
+        license=metrics["licence"],
     )

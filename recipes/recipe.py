@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from zoo.frontends import LogMel, Raw
+from zoo.frontends import MFCC, LogMel, Raw
 from zoo.pipeline import Waveforms
 from zoo.training import Plan
 
@@ -14,7 +14,7 @@ class Recipe:
 
     name: str
     paper: str
-    front_ends: dict[str, Raw | LogMel]  # what --front-end chooses from; the first is the default
+    front_ends: dict[str, Raw | LogMel | MFCC]  # what --front-end chooses from; the first is the default
     backbone: Callable  # (input_shape, num_classes) -> Keras model
     waveforms: Waveforms
     train: Plan

@@ -66,11 +66,12 @@ class Stages:
         stage = "base"
         if self.init_from:
             stage = f"base-{transfer.fill(backbone, self.init_from, self.labels, self.clips)}" + "-frozen" * self.freeze
-        if self.freeze:
-            transfer.freeze(backbone)
+        frozen = transfer.freeze(backbone) if self.freeze else ()
         history = self._fit(backbone, self.plan, stage)
-        backbone.trainable = True
-        return Made(backbone, history, [_record("train", "base", history, payoff.cost_of(backbone))])
+        for layer in frozen:
+            layer.trainable = True
+        begun = f" from {Path(self.init_from).name}{', head alone' if self.freeze else ''}" if self.init_from else ""
+        return Made(backbone, history, [_record(f"train{begun}", "base", history, payoff.cost_of(backbone))])
 
     def _step(self, made, key):
         variant, step = key[-1]

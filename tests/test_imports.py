@@ -31,6 +31,7 @@ HOMES = {
     "soxr": (),  # on the device zoo.runtime.extras asks for these
     "sounddevice": (),
     "scipy": ("zoo.datasets.synth10", "zoo.teachers"),
+    "h5py": ("zoo.export.keras_files", "zoo.pretrained"),
     "psutil": (),  # /proc tells what is asked for
 }
 # What everything stands on, and what imports nothing of the zoo but the error.
@@ -48,6 +49,9 @@ ARROWS = {
     "zoo.datasets": ("zoo.backend", "zoo.audio", "zoo.datasets"),
     "zoo.training": ("zoo.backend",),
     "zoo.compress.distill": ("zoo.backend",),
+    "zoo.pretrained": ("zoo.backend", "zoo.export.graph"),
+    "zoo.transfer": ("zoo.backend", "zoo.assembly", "zoo.frontends", "zoo.pretrained"),
+    "zoo.decisions": (),
     "zoo.teachers": (
         "zoo.backend",
         "zoo.audio",

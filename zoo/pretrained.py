@@ -14,6 +14,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.export import graph
 
+LICENCE = "Apache-2.0"
 RELEASED = {"conv": "conv", "depthwise": "depthwise_conv", "pointwise": "pointwise_conv", "norm": "bn"}
 HEAD = "dense"  # whatever an .h5 calls it: Keras named it
 IN_TFLITE = re.compile(r"/(?:(layer\d+/\w+)/bn|(dense))/")  # the name of what a convolution or a dense layer adds
@@ -25,7 +26,7 @@ def load_published(model, path):
 
     The head is filled where it takes and gives as much as the file's, and keeps its weights where not. In a .tflite the
     normalisations are folded into kernels and biases: the biases become their beta, over a mean of 0 and a deviation
-    of 1, which is the same network wherever these statistics are not replaced by a batch's.
+    of 1. That is the same network as long as these are not replaced by a batch's, so such a norm no longer trains.
 
     Raises: ZooError, with nothing filled, for another file, and, by name, for a layer that the file lacks or has in
     another shape.
@@ -33,7 +34,7 @@ def load_published(model, path):
     path = Path(path)
     if not path.is_file():
         raise ZooError(f"{path}: no such file; pass YAMNet's yamnet.h5, or its .tflite")
-    published, found = _read(path), {}
+    published, found, folded = _read(path), {}, []
     for layer in model.layers:
         name = _released(layer.name)
         if not layer.weights:
@@ -42,6 +43,7 @@ def load_published(model, path):
             raise ZooError(f"{path}: no weights for the layer {layer.name}; it holds {', '.join(published) or 'none'}")
         weights = published[name]
         if isinstance(layer, keras.layers.BatchNormalization) and len(weights) == 1:  # folded
+            folded.append(layer)
             (beta,) = weights
             weights = [beta, np.zeros_like(beta), np.full_like(beta, 1 - layer.epsilon)]
         shapes, wanted = ([tuple(weight.shape) for weight in some] for some in (weights, layer.weights))
@@ -51,6 +53,7 @@ def load_published(model, path):
             raise ZooError(f"{path}: {name} has weights of {shapes}, the layer {layer.name} takes {wanted}")
     for layer, weights in found.items():
         layer.set_weights(weights)
+        layer.trainable = layer not in folded
     return [layer.name for layer in found]
 
 

@@ -11,6 +11,7 @@ from zoo.backend import keras, tf
 
 import numpy as np
 
+from zoo import distribution
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.progress import bar
@@ -89,19 +90,28 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed, callbacks=(), objec
     Raises: ZooError if the loss is not a number, or if the disk is full.
     """
     tf.config.experimental.enable_op_determinism()
-    optimizer = plan.build_optimizer()
-    loss, accuracy = (objective.loss, objective.accuracy) if objective else (plan.loss, "accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy])
-    optimizer.build(model.trainable_variables)
+    strategy = distribution.strategy_for(model, callbacks)
+    replicas = strategy.num_replicas_in_sync
+    if plan.batch_size % replicas:
+        raise ZooError(f"a batch of {plan.batch_size} does not divide over {replicas} accelerators; use fewer of them")
+    distribution.check_same("what they train", (plan, steps_per_epoch, seed, model.count_params()), strategy)
+    with strategy.scope():
+        trained = distribution.mirrored(model)
+        optimizer = plan.build_optimizer()
+        loss, accuracy = (objective.loss, objective.accuracy) if objective else (plan.loss, "accuracy")
+        trained.compile(optimizer, loss, metrics=[accuracy])
+        optimizer.build(trained.trainable_variables)
     for callback in callbacks:
-        callback.set_model(model)
+        callback.set_model(trained)
     states = {f"callback{i}": callback.state for i, callback in enumerate(callbacks) if hasattr(callback, "state")}
-    progress = _Progress(model, Path(folder), optimizer=optimizer, **states)
-    first_epoch = progress.restore()
+    progress = _Progress(trained, Path(folder), optimizer=optimizer, **states)
+    first_epoch = int(distribution.of_chief(progress.restore(), strategy))
+    for variable in (*trained.weights, *optimizer.variables):  # another worker may have been killed an epoch before
+        variable.assign(distribution.of_chief(variable, strategy))
     if first_epoch < plan.epochs:
         with full_disk_told(folder):
-            model.fit(
-                batches(first_epoch, plan.epochs),
+            trained.fit(
+                distribution.shared(batches(first_epoch, plan.epochs)),
                 initial_epoch=first_epoch,
                 epochs=plan.epochs,
                 steps_per_epoch=steps_per_epoch,
@@ -115,6 +125,7 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed, callbacks=(), objec
                     _Bar(),
                 ],
             )
+    model.set_weights(trained.get_weights())
     return progress.history()
 
 
@@ -140,6 +151,7 @@ class _Progress(keras.callbacks.Callback):
         folder.mkdir(parents=True, exist_ok=True)
         self.losses = tf.Variable(tf.zeros((0, 3)), shape=(None, 3))  # one row for each epoch: loss, accuracy, rate
         checkpoint = tf.train.Checkpoint(model=model, losses=self.losses, **states)
+        checkpoint.save_counter.assign(0)  # made here: the first save would make it in the strategy's scope, by all
         self.manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), max_to_keep=1)
 
     def restore(self):

@@ -58,7 +58,15 @@ def _shapes(weights):
 
 
 def freeze(backbone):
-    """All layers before the head keep their weights and statistics, until `backbone.trainable` is set again."""
-    layers = backbone.layers
-    for layer in layers[: layers.index(assembly.head(backbone))]:
+    """Lets all layers before the head keep their weights and statistics, and returns those that trained until now."""
+    before_head = backbone.layers[: backbone.layers.index(assembly.head(backbone))]
+    layers = [layer for layer in before_head if layer.trainable]
+    for layer in layers:
         layer.trainable = False
+    return layers
+
+
+def licence(path):
+    """The licence of the weights at `path`, which those that are trained on from them inherit."""
+    path = Path(path)
+    return json.loads((path / "metrics.json").read_text())["licence"] if path.is_dir() else pretrained.LICENCE

@@ -36,6 +36,7 @@ def metrics():
         "seed": 77,
         "command": "python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR --fold 4 --seed 77",
         "paper": "Somebody et al. 2023, On Sounds",
+        "licence": "CC BY 3.0 and Apache-2.0",
         "data_fingerprint": "cc18d19eed9d810d",
         "skipped_files": [],
         "versions": {"tensorflow": "2.16.2", "kapre": "0.4.1"},

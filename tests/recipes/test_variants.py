@@ -13,9 +13,7 @@ from pathlib import Path
 
 from zoo.backend import keras
 
-import numpy as np
 import pytest
-import soundfile
 
 from recipes import acdnet as recipe_module
 from recipes.run import main
@@ -26,21 +24,6 @@ ROOT = Path(__file__).parents[2]
 WIDTHS = (4, 8, 4, 6, 6, 6, 6, 6, 6, 8, 8, 6)
 # ACDNet's own recipe with every step of it, on a net that trains in seconds.
 RECIPE = replace(recipe_module.RECIPE, backbone=partial(acdnet.build, widths=WIDTHS), quick_epochs=2)
-
-
-def write_tones(folder):
-    """Ten classes that differ in pitch, in ESC-50's layout: a clip of each in fold 1, two in fold 2."""
-    (folder / "audio").mkdir(parents=True)
-    (folder / "meta").mkdir()
-    rng, rows = np.random.default_rng(0), ["filename,fold,category,src_file"]
-    labels = "dog rooster rain sea_waves crackling_fire crying_baby sneezing clock_tick helicopter chainsaw".split()
-    for target, label in enumerate(labels):
-        for take in range(3):
-            time_s = np.arange(20_000) / 20_000
-            sound = 0.3 * np.sin(2 * np.pi * 200 * 1.4**target * time_s) + rng.normal(0, 0.02, len(time_s))
-            soundfile.write(folder / "audio" / f"{label}{take}.wav", sound, 20_000, subtype="PCM_16")
-            rows.append(f"{label}{take}.wav,{1 + (take > 0)},{label},{target}{take}")
-    (folder / "meta" / "esc10.csv").write_text("\n".join(rows) + "\n")
 
 
 FLAGS = ("--dataset", "esc10", "--data-dir", "tones", "--quick")
@@ -58,7 +41,7 @@ def run(folder, *flags):
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
+def workplace(tmp_path_factory, write_tones):
     folder = tmp_path_factory.mktemp("variants")
     write_tones(folder / "tones")
     return folder

@@ -124,8 +124,8 @@ def write_card(folder, metrics, source):
         *_pruning_note(metrics),
         *_eight_bits_note(metrics),
         "## Data",
-        f"{' '.join(filter(None, [metrics['dataset'], homepage]))}. Licence of the recordings: {licence}. The code is "
-        "Apache-2.0.",
+        f"{' '.join(filter(None, [metrics['dataset'], homepage]))}. Licence of the recordings: {licence}; of the "
+        f"weights: {metrics['licence']}. The code is Apache-2.0.",
         indent(citation, "    "),
     ]
     (Path(folder) / "card.md").write_text(joined(paragraphs), encoding="utf-8")

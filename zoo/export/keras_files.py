@@ -13,6 +13,7 @@ from pathlib import Path
 
 from zoo.backend import keras, tf
 
+import h5py
 import numpy as np
 
 from zoo.errors import ZooError
@@ -241,6 +242,10 @@ def save_h5(model, path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "This file format is considered legacy": it is the one that both open
         model.save(path, include_optimizer=False, save_format="h5")
+    with h5py.File(path, "r+") as file:  # Keras 3's LSTM knows no time_major, and Keras 2's is False without it
+        file.attrs["model_config"] = re.sub(
+            r'"time_major": false, |, "time_major": false', "", file.attrs["model_config"]
+        )
 
 
 def save_keras3(h5_path, keras_path):

@@ -128,7 +128,7 @@ def check(front_end):
         raise ZooError(f"a stream needs hop_samples from 1 to the window's {window_samples}; got {hop_samples}")
     lowest = spec.offset or spec.floor
     if not 0 < lowest < math.inf:
-        raise ZooError(f"levels need a floor or an offset above 0; got {lowest}")
+        raise ZooError(f"levels need a floor above 0, or an offset; got {lowest}")
     if front_end is not spec and not 0 < front_end.num_coefficients <= spec.num_mels:
         raise ZooError(f"a cepstrum of {spec.num_mels} bands has no {front_end.num_coefficients} coefficients")
 

@@ -75,4 +75,12 @@ MODELS = {
         mobilenet_v3.build, (200, 128, 1), 527, 32_000, "Schmid et al. 2023, mn10",
         reduced={"width": 0.5, "blocks": mobilenet_v3.BLOCKS[3:12:3]},
     ),
+    "yamnet": Published(
+        yamnet.build, (96, 64, 1), 521, 16_000, "tensorflow/models, research/audioset/yamnet",
+        reduced={"widths": (8, 8, 16, 16)},
+    ),
+    "yamnet_256": Published(
+        partial(yamnet.build, widths=yamnet.CUT_WIDTHS), (96, 64, 1), 10, 16_000,
+        "STMicroelectronics/stm32ai-modelzoo, audio_event_detection/yamnet", reduced={"widths": (8, 8, 16)},
+    ),
 }  # fmt: skip

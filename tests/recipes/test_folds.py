@@ -1,0 +1,135 @@
+"""Several folds, weights to begin with, and what a model is exported with on request: runs of a recipe in seconds."""
+
+import csv
+import json
+from dataclasses import replace
+
+from zoo.backend import keras
+
+import numpy as np
+import pytest
+
+from recipes import ds_cnn
+from recipes.run import main
+from zoo.runtime.interpreter import LiteRT
+
+RECIPE = replace(ds_cnn.RECIPE, micro=False)
+FLAGS = ("--dataset", "esc10", "--data-dir", "tones", "--quick", "--epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, write_tones):
+    """A working directory, left again, in which all folds of a recipe have been run."""
+    folder = tmp_path_factory.mktemp("folds")
+    write_tones(folder / "tones")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main(RECIPE, [*FLAGS, "--fold", "all", "--embedding"])
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def exported(workplace):
+    return workplace / "exported" / "ds_cnn-esc10"
+
+
+@pytest.fixture(scope="module")
+def metrics(exported):
+    return json.loads((exported / "metrics.json").read_text())
+
+
+def refusal(capsys, *flags):
+    with pytest.raises(SystemExit) as stop:
+        main(RECIPE, [*FLAGS, *flags])
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.count("\n") == 1
+    return told
+
+
+def test_each_fold_tests_a_model_of_its_own(exported):
+    weights = [
+        keras.models.load_model(exported / "folds" / f"{fold}.h5", compile=False).get_weights() for fold in (1, 2)
+    ]
+    shipped = keras.models.load_model(exported / "model.h5", compile=False).get_weights()
+    assert all((one == other).all() for one, other in zip(weights[0], shipped))
+    assert any((one != other).any() for one, other in zip(*weights))
+
+
+def test_the_accuracy_of_all_folds_is_that_of_the_clips_decisions(exported, metrics):
+    rows = [row for fold in (1, 2) for row in csv.DictReader(open(exported / "folds" / f"{fold}.csv", newline=""))]
+    assert len(rows) == metrics["cross_validation"]["test_clips"] == 30
+    for file, figures in metrics["cross_validation"]["files"].items():
+        assert figures["accuracy"] == np.mean([row[file] == row["class"] for row in rows])
+        assert figures["changed_clips"] == sum(row[file] != row["model.h5"] for row in rows)
+    by_fold = [accuracies["model.h5"] for accuracies in metrics["cross_validation"]["folds"].values()]
+    assert by_fold[0] == metrics["files"]["model.h5"]["accuracy"]
+    assert np.average(by_fold, weights=[10, 20]) == pytest.approx(figures_of(metrics, "model.h5"))
+
+
+def figures_of(metrics, file):
+    return metrics["cross_validation"]["files"][file]["accuracy"]
+
+
+def test_the_card_tells_every_fold(exported):
+    card = (exported / "card.md").read_text()
+    assert "| fold 1 | fold 2 |" in card and "All 30 clips" in card.replace("\n", " ")
+
+
+def test_what_is_not_for_boards_has_no_micro(exported, metrics):
+    assert not (exported / "micro").exists() and metrics["stream"] is None and metrics["sensitivity"] == []
+
+
+def test_the_embedding_is_what_the_head_makes_the_scores_of(exported):
+    model = keras.models.load_model(exported / "embedding.h5", compile=False)
+    sounds = np.random.default_rng(0).uniform(-1, 1, (3, 16_000)).astype(np.float32)
+    scores, embedding = model.predict(sounds, verbose=0)
+    dense = keras.models.load_model(exported / "model.h5", compile=False).layers[-1].get_layer("dense")
+    np.testing.assert_allclose(keras.activations.softmax(dense(embedding)), scores, atol=1e-6)
+    of_file = LiteRT(exported / "embedding.tflite").run_all
+    for i, sound in enumerate(sounds):
+        given = {array.shape[-1]: array[0] for array in of_file([sound[None]])}
+        # The log-mel's twin sums in another order than Kapre's layers, by up to 1e-3 dB of 80.
+        np.testing.assert_allclose(given[10], scores[i], atol=1e-3)
+        np.testing.assert_allclose(given[64], embedding[i], atol=1e-3)
+
+
+def test_a_finished_command_leaves_its_folder(workplace, exported, capsys):
+    before = (exported / "metrics.json").stat().st_mtime_ns
+    main(RECIPE, [*FLAGS, "--fold", "all", "--embedding"])
+    assert (exported / "metrics.json").stat().st_mtime_ns == before
+    assert "finished before by this command" in capsys.readouterr().out
+
+
+def test_frozen_weights_stay_and_the_head_is_trained(workplace, exported):
+    main(RECIPE, [*FLAGS, "--fold", "1", "--init-from", str(exported), "--freeze", "--out", "frozen"])
+    before, after = (
+        keras.models.load_model(folder / "model.h5", compile=False).layers[-1]
+        for folder in (exported, workplace / "frozen" / "ds_cnn-esc10")
+    )
+    for layer, then in zip(after.layers, before.layers, strict=True):
+        for weight, was in zip(layer.get_weights(), then.get_weights()):
+            assert (weight == was).all() == (layer.name != "dense"), layer.name
+    metrics = json.loads((workplace / "frozen" / "ds_cnn-esc10" / "metrics.json").read_text())
+    assert metrics["licence"] == "CC BY 3.0" and "head alone" in metrics["steps"][0]["step"]
+
+
+def test_weights_that_have_heard_the_test_clips_are_refused(exported, capsys):
+    told = refusal(capsys, "--fold", "2", "--init-from", str(exported), "--out", "heard")
+    assert "tested on fold 1" in told and "same --fold" in told
+
+
+def test_freezing_needs_weights_to_keep(capsys):
+    assert "--init-from, which is not given" in refusal(capsys, "--freeze", "--out", "other")
+
+
+def test_weights_of_another_model_are_refused(workplace, capsys):
+    folder = workplace / "other"
+    folder.mkdir()
+    model = keras.Sequential([keras.Input((4,)), keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])])
+    model.save(folder / "model.h5", save_format="h5")
+    (folder / "metrics.json").write_text(json.dumps({"model": "tiny", "labels": [], "test_fold": 1, "licence": "CC0"}))
+    assert "no layer of tiny fits" in refusal(capsys, "--init-from", str(folder), "--out", "never")
+
+
+def test_a_fold_that_is_not_there_is_refused(capsys):
+    assert "no fold 7" in refusal(capsys, "--fold", "7", "--out", "seventh")
