@@ -9,7 +9,7 @@ import numpy as np
 
 from recipes.recipe import Recipe
 from recipes.stages import Stages
-from zoo import assembly, decisions, evaluation, pipeline, teachers, training, transfer
+from zoo import assembly, decisions, distribution, evaluation, pipeline, teachers, training, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files
 from zoo.export.folder import Quantisation, versions, write_embedding, write_models, write_sums
@@ -70,10 +70,12 @@ def export_fold(task, fold, folders):
     )
     crops = task.judged(test)
     for variant, folder in folders.items():
-        if is_exported(folder, args):
+        if distribution.of_chief(int(is_exported(folder, args)), distribution.strategy()):
             print(f"{folder}: finished before by this command; --overwrite makes it again")
             continue
         made = stages.made(variant)
+        if not distribution.is_chief():
+            continue
         metrics = {
             "model": folder.name.removesuffix(f"-{args.dataset}"),
             "dataset": args.dataset,

@@ -6,9 +6,11 @@ Whatever is unfinished lies in runs/, and the same command goes on from there.
 import sys
 from pathlib import Path
 
+from zoo.backend import tf
+
 from recipes import cross_validation, flags
 from recipes.fold import Task, export_fold, is_exported
-from zoo import datasets, pipeline
+from zoo import datasets, distribution, pipeline
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.export.folder import Quantisation
@@ -20,10 +22,14 @@ def main(recipe, argv=None):
     """Runs `recipe` as the command line asks. Exits with 2, after one line, where the input is bad."""
     parser, args = flags.parse(recipe, sys.argv[1:] if argv is None else argv)
     try:
+        workers = distribution.strategy()  # it can be made only before TensorFlow has computed anything
         with full_disk_told(Path.cwd()):
             run(recipe.quick() if args.quick else recipe, args)
+        distribution.of_chief(0, workers)  # a worker that left before the chief would be taken for a broken one
     except (ZooError, OSError) as error:
         parser.error(error)
+    except tf.errors.UnavailableError:
+        parser.error("another worker has stopped; the same command, on each, goes on from the last finished epoch")
     except KeyboardInterrupt:
         parser.exit(130, "\nstopped; the same command goes on from the last finished epoch\n")
 
@@ -52,19 +58,21 @@ def run(recipe, args):
     quantisation.check(front_end)
     plan = recipe.train if args.epochs is None else recipe.train.with_epochs(args.epochs)
 
-    builder = datasets.load(args.dataset, RUNS / "cache", args.data_dir, args.skip_bad)
-    clips = pipeline.clips_at(builder, front_end.sample_rate_hz, RUNS / "cache")
-    task = Task(recipe, args, plan, front_end, quantisation, builder, clips, RUNS)
+    runs = distribution.own(RUNS)
+    builder = datasets.load(args.dataset, runs / "cache", args.data_dir, args.skip_bad)
+    clips = pipeline.clips_at(builder, front_end.sample_rate_hz, runs / "cache")
+    distribution.check_same("command or data", (args.command, builder.builder_config.name), distribution.strategy())
+    task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
     test_folds = builder.test_folds(clips.folds.tolist())
     if args.fold != "all":
         export_fold(task, test_folds[0] if args.fold is None else args.fold, folders)
         return
     staged = {}
     for fold in test_folds:
-        staged[fold] = {variant: RUNS / "folds" / str(fold) / folder.name for variant, folder in folders.items()}
+        staged[fold] = {variant: runs / "folds" / str(fold) / folder.name for variant, folder in folders.items()}
         export_fold(task, fold, staged[fold])
     for variant, folder in folders.items():
-        if is_exported(folder, args):
+        if not distribution.is_chief() or is_exported(folder, args):
             continue
         cross_validation.collect({fold: exported[variant] for fold, exported in staged.items()}, folder, builder, args)
 

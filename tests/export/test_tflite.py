@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import ZooError
+from zoo.export import graph as graphs
 from zoo.export import seam, tflite
 from zoo.runtime.interpreter import LiteRT
 
@@ -127,3 +128,13 @@ def test_what_the_converter_refuses_is_one_line(net, monkeypatch):
     monkeypatch.setattr(tf.lite.TFLiteConverter, "convert", refused)
     with pytest.raises(ZooError, match="^body: TFLite's converter refuses it: .* not yet supported for op: 'CUMSUM'"):
         tflite.to_float(net.body)
+
+
+@pytest.mark.parametrize("per_channel, scales", [(True, 8), (False, 1)])
+def test_a_kernel_has_a_scale_for_each_channel_or_one(per_channel, scales):
+    x = inputs = keras.Input((6, 6, 3))
+    net = keras.Model(inputs, keras.layers.Conv2D(8, 3, name="conv")(x), name="net")
+    samples = np.random.default_rng(0).normal(size=(4, 6, 6, 3)).astype(np.float32)
+    (graph,) = graphs.load(tflite.to_int8(net, samples, per_channel=per_channel)).subgraphs
+    (kernel,) = (tensor for tensor in graph.tensors if list(tensor.shape) == [8, 3, 3, 3])
+    assert len(kernel.quantization.scale) == scales

@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import json
 import os
 import pickle
 import re
@@ -25,6 +26,12 @@ from zoo.measure.counts import ids_of, nodes_of
 SCORE_TOLERANCE = 1e-5
 COPY_TOLERANCE = 1e-3  # of the largest score: a model of float16 becomes one of float32
 TAKEN = ("input", "waveform", "samples", "log_mel", "reference", "spectrogram")  # names of layers put before a copy
+# Settings of Keras 2's layers that Keras 3's refuse, at the default that is left when they are not written.
+REFUSED_BY_KERAS_3 = {
+    "LSTM": {"time_major": False},
+    "DepthwiseConv2D": {"groups": 1},
+    "SpatialDropout2D": {"noise_shape": None, "trainable": True},
+}
 MERGES = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")  # what Keras 3 has for operators, and layers besides
 
 
@@ -242,10 +249,17 @@ def save_h5(model, path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "This file format is considered legacy": it is the one that both open
         model.save(path, include_optimizer=False, save_format="h5")
-    with h5py.File(path, "r+") as file:  # Keras 3's LSTM knows no time_major, and Keras 2's is False without it
-        file.attrs["model_config"] = re.sub(
-            r'"time_major": false, |, "time_major": false', "", file.attrs["model_config"]
-        )
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"], object_hook=_as_both_read_it)
+        file.attrs["model_config"] = json.dumps(config)
+
+
+def _as_both_read_it(settings):
+    """A layer's settings without those that Keras 3 refuses; other dicts as they are."""
+    for key, default in REFUSED_BY_KERAS_3.get(settings.get("class_name"), {}).items():
+        if settings["config"].get(key, default) == default:
+            settings["config"].pop(key, None)
+    return settings
 
 
 def save_keras3(h5_path, keras_path):
