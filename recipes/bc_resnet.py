@@ -4,7 +4,9 @@ Paper   Kim et al. 2021, table 2: Speech Commands v1 96.6 %, v2 96.9 %, twelve c
 Run     python -m recipes.bc_resnet --dataset speech_commands
 Check   python -m recipes.bc_resnet --dataset synth10 --quick
 
-The source pads each second by half a window at both ends, which gives its 101 frames; here the crop is as much longer.
+The source trains 200 epochs by SGD from 0.1; Adam and mixed words were chosen on the validation clips of a part with
+911 to train on. It pads each second by half a window at both ends, which gives its 101 frames; here the crop is as much
+longer.
 """
 
 from dataclasses import replace
@@ -20,9 +22,15 @@ from zoo.pipeline import Waveforms
 from zoo.training import Plan
 
 TRAIN = Plan(
-    epochs=200, batch_size=100, learning_rate=0.1, warmup_epochs=5, schedule="cosine", momentum=0.9, weight_decay=1e-3
+    epochs=200,
+    batch_size=64,
+    learning_rate=1e-2,
+    warmup_epochs=5,
+    schedule="cosine",
+    optimizer="adam",
+    weight_decay=1e-3,
 )
-FINE_TUNE = replace(TRAIN, epochs=20, learning_rate=0.01, warmup_epochs=0)
+FINE_TUNE = replace(TRAIN, epochs=20, learning_rate=1e-3, warmup_epochs=0)
 
 RECIPE = Recipe(
     name="bc_resnet",
@@ -32,8 +40,8 @@ RECIPE = Recipe(
         "mel_3s": LogMel(num_samples=48_320, num_mels=40, window_samples=480, log="natural"),  # for sounds, 300 frames
     },
     backbone=bc_resnet.build,
-    # The source moves a word by a tenth of a second at most; a word is not mixed with another.
-    waveforms=Waveforms(mix="none", max_stretch=1.1, max_gain_db=6.0, padding=0.1, eval_crops=1),
+    # As in the source a word is moved by a tenth of a second at most.
+    waveforms=Waveforms(max_stretch=1.1, max_gain_db=6.0, padding=0.1, eval_crops=1),
     train=TRAIN,
     quick_epochs=20,
     variants={

@@ -4,7 +4,9 @@ Paper   Banbury et al. 2021, MLPerf Tiny Benchmark: 90 % of 12 classes of Speech
 Run     python -m recipes.ds_cnn --dataset speech_commands
 Check   python -m recipes.ds_cnn --dataset synth10 --quick
 
-Its training starts at 5e-4 and divides by five after 12 and 24 of 36 epochs; here the cosine comes down as far.
+Its training starts at 5e-4 and divides by five after 12 and 24 of 36 epochs, over words that are moved and noisy. The
+higher rate, the cosine and mixed words were chosen on the validation clips of a part with 911 to train on, where 36
+epochs would be 540 steps: --epochs 150.
 """
 
 from dataclasses import replace
@@ -21,14 +23,14 @@ from zoo.training import Plan
 
 TRAIN = Plan(
     epochs=36,
-    batch_size=100,
-    learning_rate=5e-4,
+    batch_size=64,
+    learning_rate=3e-3,
     warmup_epochs=0,
     schedule="cosine",
     optimizer="adam",
     weight_decay=1e-4,
 )
-FINE_TUNE = replace(TRAIN, epochs=10, learning_rate=1e-4)
+FINE_TUNE = replace(TRAIN, epochs=10, learning_rate=3e-4)
 
 RECIPE = Recipe(
     name="ds_cnn",
@@ -54,8 +56,8 @@ RECIPE = Recipe(
         ),
     },
     backbone=ds_cnn.build,
-    # The source moves a word by 100 ms at most and adds noise; a word is not mixed with another.
-    waveforms=Waveforms(mix="none", max_stretch=1.1, max_gain_db=6.0, padding=0.1, eval_crops=1),
+    # As in the source a word is moved by 100 ms at most.
+    waveforms=Waveforms(max_stretch=1.1, max_gain_db=6.0, padding=0.1, eval_crops=1),
     train=TRAIN,
     quick_epochs=20,
     variants={

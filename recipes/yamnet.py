@@ -29,13 +29,13 @@ LOG_MEL = LogMel(
     mel="htk",
     offset=0.001,
 )
-# Fine-tuning: the release says nothing of it.
+# Fine-tuning: the release says nothing of it. Chosen on eight classes of ESC-50 that ESC-10 has not.
 TRAIN = Plan(
     epochs=12,
     batch_size=64,
     optimizer="adam",
     schedule="cosine",
-    learning_rate=3e-4,
+    learning_rate=1e-3,
     warmup_epochs=1,
     weight_decay=0.0,
     loss="kl_divergence",
@@ -47,7 +47,7 @@ RECIPE = Recipe(
     paper="Plakal and Ellis 2019, YAMNet, tensorflow/models, research/audioset/yamnet",
     front_ends={"mel": LOG_MEL},
     backbone=yamnet.build,
-    waveforms=Waveforms(),
+    waveforms=Waveforms(mix="none"),
     train=TRAIN,
     quick_epochs=4,
     micro=False,  # 3.7 MB of int8 weights

@@ -12,9 +12,7 @@ from recipes import yamnet as full
 from recipes.run import main
 from zoo.models import yamnet
 
-RECIPE = replace(
-    full.RECIPE, name="yamnet_256", backbone=partial(yamnet.build, widths=yamnet.CUT_WIDTHS), micro=True
-)
+RECIPE = replace(full.RECIPE, name="yamnet_256", backbone=partial(yamnet.build, widths=yamnet.CUT_WIDTHS), micro=True)
 
 if __name__ == "__main__":
     main(RECIPE)

@@ -4,6 +4,9 @@ Published counts are those of full size; what runs the model runs it at the widt
 """
 
 import importlib
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +27,15 @@ from zoo.training import Plan
 ROOT = Path(__file__).parents[1]
 BATCH = 4
 MIN_SIGNAL_TO_NOISE_DB = 15  # of int8's logits: an LSTM of random weights has 21, the others 19 (EnvNet-v2) to 39
+OPEN_IN_KERAS_3 = """
+import sys
+import keras, numpy
+assert keras.__version__.startswith("3"), keras.__version__
+for name in sys.argv[1:]:
+    model, known = keras.models.load_model(f"{name}.h5", compile=False), numpy.load(f"{name}.npz")
+    numpy.testing.assert_allclose(model.predict(known["x"], verbose=0), known["scores"], atol=1e-5, err_msg=name)
+    print(name)
+"""
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -92,6 +104,23 @@ def test_the_h5_reloads_with_equal_scores(model, inputs, scores, tmp_path):
     keras_files.save_h5(model, tmp_path / "model.h5")
     reloaded = keras.models.load_model(tmp_path / "model.h5", compile=False)
     np.testing.assert_array_equal(reloaded.predict(inputs, verbose=0), scores)
+
+
+def test_keras_3_opens_every_h5_and_scores_as_keras_2(tmp_path):
+    for name, published in MODELS.items():
+        model = reduced(name)
+        keras_files.save_h5(model, tmp_path / f"{name}.h5")
+        x = np.random.default_rng(0).uniform(-1, 1, (2, *published.input_shape)).astype(np.float32)
+        np.savez(tmp_path / f"{name}.npz", x=x, scores=model.predict(x, verbose=0))
+    finished = subprocess.run(
+        [sys.executable, "-c", OPEN_IN_KERAS_3, *MODELS],
+        cwd=tmp_path,
+        env={variable: value for variable, value in os.environ.items() if variable != "TF_USE_LEGACY_KERAS"},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-2_000:]
+    assert finished.stdout.split() == [*MODELS]
 
 
 def test_the_float_tflite_file_agrees(model, inputs, scores):

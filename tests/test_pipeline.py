@@ -139,6 +139,46 @@ def test_stretches_stay_within_their_bounds_and_reach_them():
     assert 0.4 < np.mean(found_hz > 400) < 0.6  # as often up as down: 0.1 is two standard deviations of 96, or more
 
 
+# Without mixing, and with less silence around
+
+
+def test_unmixed_each_crop_is_of_one_clip_with_its_own_label():
+    levels = [0.1, 0.2, 0.3, 0.4]
+    clips = clips_of([np.full(3 * CROP, level) for level in levels], [0, 0, 1, 1])
+    crops, labels = mixed(clips, 2, replace(AS_THEY_ARE, mix="none", padding=0.0), batch_size=4)
+    assert sorted(np.round(crops.mean(axis=1), 3)) == levels and (crops.std(axis=1) < 1e-3).all()
+    np.testing.assert_array_equal(labels.argmax(axis=1), (crops.mean(axis=1) > 0.25).astype(int))
+    np.testing.assert_array_equal(labels.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("padding", [0.0, 0.1, 0.25])
+def test_a_clip_of_a_crops_length_is_moved_by_the_padding_at_most(padding):
+    impulse = np.zeros(CROP)
+    impulse[CROP // 2] = 0.5
+    clips = clips_of([impulse, impulse], [0, 1])
+    crops, _ = mixed(clips, 2, replace(AS_THEY_ARE, mix="none", padding=padding), epochs=(0, 60))
+    moved = np.abs(crops).argmax(axis=1) - CROP // 2
+    # Of 480 even draws the outermost lies a twentieth of the way in once in 10^10.
+    assert (
+        0.9 * padding * CROP <= -moved.min() <= padding * CROP and 0.9 * padding * CROP <= moved.max() <= padding * CROP
+    )
+
+
+def test_without_padding_one_crop_judges_all_of_a_clip_that_is_as_long():
+    clip = np.random.default_rng(0).uniform(-1, 1, 1_000).astype(np.float32)
+    np.testing.assert_array_equal(pipeline.judging_crops(clip, 1_000, 1, padding=0.0), clip[None])
+    np.testing.assert_array_equal(pipeline.judging_crops(clip, 1_000, 1, padding=0.1), clip[None])
+    first, last = pipeline.judging_crops(clip, 1_000, 2, padding=0.1)
+    np.testing.assert_array_equal(first[100:], clip[:900])
+    np.testing.assert_array_equal(last[:900], clip[100:])
+
+
+def test_a_mix_or_a_padding_that_is_none_is_refused():
+    for wrong in ({"mix": "some"}, {"padding": 0.6}, {"padding": -0.1}):
+        with pytest.raises(ValueError, match="mix is between_class or none, padding is 0 to 0.5"):
+            pipeline.Waveforms(**wrong)
+
+
 # Order and chance
 
 

@@ -53,6 +53,27 @@ def test_a_short_plan_never_learns_faster_than_the_paper_at_the_same_share(epoch
     np.testing.assert_allclose([plan.learning_rate_at(epoch) for epoch in range(epochs)], rates, rtol=1e-12)
 
 
+def test_a_cosine_is_keras_own_after_the_warm_up():
+    plan = Plan(epochs=50, schedule="cosine", learning_rate=0.02, warmup_epochs=5)
+    cosine = keras.optimizers.schedules.CosineDecay(0.02, decay_steps=45)
+    rates = [0.002] * 5 + [float(cosine(step)) for step in range(45)]
+    np.testing.assert_allclose([plan.learning_rate_at(epoch) for epoch in range(50)], rates, rtol=1e-5)  # float32
+
+
+def test_adam_decays_apart_from_the_gradient():
+    plan = Plan(optimizer="adam", learning_rate=0.1, weight_decay=0.5)
+    weight = tf.Variable([2.0])
+    optimizer = plan.build_optimizer()
+    optimizer.apply_gradients([(tf.zeros(1), weight)])
+    np.testing.assert_allclose(weight, 2.0 * (1 - 0.1 * 0.5))  # a gradient of 0 moves nothing else
+
+
+def test_a_schedule_or_an_optimiser_that_is_none_is_refused():
+    for wrong in ({"schedule": "linear"}, {"optimizer": "lion"}):
+        with pytest.raises(ValueError, match="schedule is steps or cosine, optimizer is sgd or adam"):
+            Plan(**wrong)
+
+
 def test_another_number_of_epochs_changes_nothing_else():
     plan = Plan(batch_size=32, momentum=0.8)
     assert plan.with_epochs(7) == Plan(epochs=7, batch_size=32, momentum=0.8)

@@ -97,9 +97,7 @@ class _WholeBatchNorm(keras.layers.BatchNormalization):
     """
 
     def add_weight(self, *args, **kwargs):
-        if (
-            "aggregation" in kwargs
-        ):  # the moving averages: alike on all replicas, so that none asks another to save them
+        if "aggregation" in kwargs:  # the moving averages: alike everywhere, so that to save them asks no other worker
             kwargs["synchronization"] = tf.VariableSynchronization.AUTO
             kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return super().add_weight(*args, **kwargs)
