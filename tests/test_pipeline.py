@@ -146,7 +146,8 @@ def test_unmixed_each_crop_is_of_one_clip_with_its_own_label():
     levels = [0.1, 0.2, 0.3, 0.4]
     clips = clips_of([np.full(3 * CROP, level) for level in levels], [0, 0, 1, 1])
     crops, labels = mixed(clips, 2, replace(AS_THEY_ARE, mix="none", padding=0.0), batch_size=4)
-    assert sorted(np.round(crops.mean(axis=1), 3)) == levels and (crops.std(axis=1) < 1e-3).all()
+    np.testing.assert_allclose(sorted(crops.mean(axis=1)), levels, atol=1e-4)  # 16 bits
+    assert (crops.std(axis=1) < 1e-4).all()
     np.testing.assert_array_equal(labels.argmax(axis=1), (crops.mean(axis=1) > 0.25).astype(int))
     np.testing.assert_array_equal(labels.sum(axis=1), 1)
 
@@ -158,10 +159,9 @@ def test_a_clip_of_a_crops_length_is_moved_by_the_padding_at_most(padding):
     clips = clips_of([impulse, impulse], [0, 1])
     crops, _ = mixed(clips, 2, replace(AS_THEY_ARE, mix="none", padding=padding), epochs=(0, 60))
     moved = np.abs(crops).argmax(axis=1) - CROP // 2
+    furthest = np.array([-moved.min(), moved.max()])
     # Of 480 even draws the outermost lies a twentieth of the way in once in 10^10.
-    assert (
-        0.9 * padding * CROP <= -moved.min() <= padding * CROP and 0.9 * padding * CROP <= moved.max() <= padding * CROP
-    )
+    assert (0.9 * padding * CROP <= furthest).all() and (furthest <= padding * CROP).all()
 
 
 def test_without_padding_one_crop_judges_all_of_a_clip_that_is_as_long():
