@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from zoo.__main__ import main
+from zoo.models import MODELS
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +28,7 @@ def listed():
 
 def test_list_gives_json_and_nothing_else(listed):
     assert listed.stderr == ""
-    assert [row["name"] for row in json.loads(listed.stdout)] == ["acdnet", "micro_acdnet"]
+    assert [row["name"] for row in json.loads(listed.stdout)] == [*MODELS]
 
 
 # ACDNet: the layers of the paper's table 2 at 50 classes. Counted by hand there and in tests/measure/test_counts.py.
@@ -43,7 +44,7 @@ def test_list_gives_a_models_size_and_work(listed, name, parameters, macs):
 def test_list_for_people_has_a_line_for_each_model(capsys):
     main(["list"])
     heading, *lines = capsys.readouterr().out.splitlines()
-    assert heading.startswith("model") and [line.split()[0] for line in lines] == ["acdnet", "micro_acdnet"]
+    assert heading.startswith("model") and [line.split()[0] for line in lines] == [*MODELS]
     assert "4,735,378" in lines[0] and "30225x1x1" in lines[0]
 
 

@@ -13,29 +13,25 @@ def add(commands):
 
 
 def _list(args):
-    from zoo.measure import counts
     from zoo.models import MODELS
 
-    rows = []
-    for name, published in MODELS.items():
-        model = published.model()
-        rows.append(
-            {
-                "name": name,
-                "parameters": counts.trainable_parameters(model),
-                "macs": counts.macs(model),
-                "paper_flops": counts.paper_flops(model),
-                "input_shape": list(published.input_shape),
-                "num_classes": published.num_classes,
-                "sample_rate_hz": published.sample_rate_hz,
-                "source": published.source,
-            }
-        )
+    rows = [
+        {
+            "name": name,
+            "parameters": published.parameters,
+            "macs": published.macs,
+            "input_shape": list(published.input_shape),
+            "num_classes": published.num_classes,
+            "sample_rate_hz": published.sample_rate_hz,
+            "source": published.source,
+        }
+        for name, published in MODELS.items()
+    ]
     if args.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{'model':<14}{'parameters':>12}{'multiplies':>14}{'paper counts':>14}  {'input':<16} source")
+    longest = max(map(len, MODELS))
+    print(f"{'model':<{longest}}{'parameters':>13}{'multiplies':>15}  {'input':<11} source")
     for row in rows:
         shape = "x".join(map(str, row["input_shape"]))
-        numbers = f"{row['parameters']:>12,}{row['macs']:>14,}{row['paper_flops']:>14,}"
-        print(f"{row['name']:<14}{numbers}  {shape:<16} {row['source']}")
+        print(f"{row['name']:<{longest}}{row['parameters']:>13,}{row['macs']:>15,}  {shape:<11} {row['source']}")
