@@ -1,5 +1,6 @@
 """The command line that all recipes share."""
 
+import argparse
 import shlex
 from pathlib import Path
 
@@ -19,11 +20,14 @@ def parse(recipe, argv):
 
 
 def _fold(text):
-    return text if text == "all" else int(text)
+    try:
+        return text if text == "all" else int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a fold's number nor all") from error
 
 
 def _command(prog, argv):
-    """The command line that repeats the run anywhere: data and teacher lie elsewhere for everyone else."""
+    """The command line that repeats the run anywhere: data, teacher and weights lie elsewhere for everyone else."""
     words = list(argv)
     for flag, told in (("--data-dir", "DIR"), ("--teacher", "PATH"), ("--init-from", "PATH")):
         words = [told if before == flag else word for before, word in zip(["", *words], words)]

@@ -43,8 +43,23 @@ class Task:
 
 def is_exported(folder, args):
     """Whether a run of this command, killed later, had finished the folder."""
-    metrics = folder / "metrics.json"
-    return not args.overwrite and metrics.is_file() and json.loads(metrics.read_text())["command"] == args.command
+    if args.overwrite or not (folder / "metrics.json").is_file():
+        return False
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return (metrics["command"], metrics.get("begun_with")) == (args.command, begun_with(args))
+
+
+def begun_with(args):
+    """The digest of the weights of --init-from, whose path no command tells; None without them."""
+    return transfer.digest(args.init_from) if args.init_from else None
+
+
+def is_finished(folder, args):
+    """`is_exported`, as the chief has it, and told."""
+    is_finished = distribution.of_chief(int(is_exported(folder, args)), distribution.strategy())
+    if is_finished:
+        print(f"{folder}: finished before by this command; --overwrite makes it again")
+    return is_finished
 
 
 def export_fold(task, fold, folders):
@@ -53,6 +68,9 @@ def export_fold(task, fold, folders):
     Raises: ZooError for bad input, before any work whose result it would spoil.
     """
     recipe, args, front_end, builder = task.recipe, task.args, task.front_end, task.builder
+    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, args)}
+    if not folders:
+        return
     labels = builder.info.features["label"].names
     train, validation, test = (
         task.clips.where(np.isin(task.clips.folds, folds)) for folds in builder.split(task.clips.folds.tolist(), fold)
@@ -68,11 +86,8 @@ def export_fold(task, fold, folders):
     calibration, targets = pipeline.unmixed_crops(
         train, front_end.num_samples, recipe.calibration_crops, args.seed, recipe.waveforms.padding
     )
-    crops = task.judged(test)
+    licence = _licence(task)
     for variant, folder in folders.items():
-        if distribution.of_chief(int(is_exported(folder, args)), distribution.strategy()):
-            print(f"{folder}: finished before by this command; --overwrite makes it again")
-            continue
         made = stages.made(variant)
         if not distribution.is_chief():
             continue
@@ -84,6 +99,8 @@ def export_fold(task, fold, folders):
             "test_classes": [labels[target] for target in sorted(set(test.targets.tolist()))],
             "train_clips": len(train),
             "crops_per_clip": recipe.waveforms.eval_crops,
+            "padding": recipe.waveforms.padding,
+            "embedding": args.embedding,
             "sample_rate_hz": front_end.sample_rate_hz,
             "num_samples": front_end.num_samples,
             "front_end": args.front_end,
@@ -93,7 +110,8 @@ def export_fold(task, fold, folders):
             "seed": args.seed,
             "command": args.command,
             "paper": recipe.paper,
-            "licence": _licence(task),
+            "licence": licence,
+            "begun_with": begun_with(args),
             "data_fingerprint": builder.builder_config.name,
             "skipped_files": list(builder.info.metadata["skipped"]),
             "versions": versions(),
@@ -114,6 +132,7 @@ def export_fold(task, fold, folders):
             metrics["sensitivity"] = [row._asdict() for row in written.sensitivity]
             metrics["wide_tensors"] = written.wide
             # Proof: each file as its users run it, on the test fold, once
+            crops = task.judged(test)
             scores, metrics["files"] = files.score_files(
                 unfinished, column_stride_samples, test, crops, args.seed, run_folder / "scores"
             )
@@ -124,8 +143,8 @@ def export_fold(task, fold, folders):
             metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
             # Report
             metrics["parameters"] = counts.trainable_parameters(model)
-            metrics["macs"] = counts.macs(model)
-            metrics["paper_flops"] = counts.paper_flops(model)
+            metrics["macs"] = counts.macs(made.backbone)
+            metrics["paper_flops"] = counts.paper_flops(made.backbone)
             confusion = evaluation.confusion(scores["model.h5"], test.targets, len(labels))
             card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, confusion)
             if made.pruning:
@@ -160,7 +179,7 @@ def _micro_figures(task, folder, column_stride_samples, backbone, calibration, c
 
 def _licence(task):
     """That of the weights: of the recordings that they come of, and of the weights that they began with."""
-    begun = [transfer.licence(task.args.init_from)] if task.args.init_from else []
+    begun = transfer.licence(task.args.init_from).split(" and ") if task.args.init_from else []
     return " and ".join(dict.fromkeys([task.builder.LICENCE, *begun]))
 
 

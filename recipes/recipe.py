@@ -40,7 +40,7 @@ class Recipe:
         return replace(
             self,
             train=replace(self.train, epochs=self.quick_epochs),
-            waveforms=replace(self.waveforms, eval_crops=3),  # both ends and the middle
+            waveforms=replace(self.waveforms, eval_crops=min(3, self.waveforms.eval_crops)),  # both ends and the middle
             calibration_crops=64,
             variants={
                 variant: tuple(step if isinstance(step, str) else step.quick() for step in steps)

@@ -3,14 +3,15 @@
 Whatever is unfinished lies in runs/, and the same command goes on from there.
 """
 
+import hashlib
 import sys
 from pathlib import Path
 
 from zoo.backend import tf
 
 from recipes import cross_validation, flags
-from recipes.fold import Task, export_fold, is_exported
-from zoo import datasets, distribution, pipeline
+from recipes.fold import Task, begun_with, export_fold, is_exported, is_finished
+from zoo import __version__, datasets, distribution, pipeline, transfer
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.export.folder import Quantisation
@@ -65,16 +66,30 @@ def run(recipe, args):
     task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
     test_folds = builder.test_folds(clips.folds.tolist())
     if args.fold != "all":
-        export_fold(task, test_folds[0] if args.fold is None else args.fold, folders)
+        test_folds = [test_folds[0] if args.fold is None else args.fold]
+    if args.init_from:
+        transfer.check(args.init_from, builder.info.features["label"].names, test_folds)
+    if len(test_folds) == 1:
+        export_fold(task, test_folds[0], folders)
+    else:
+        _cross_validate(task, test_folds, folders)
+
+
+def _cross_validate(task, test_folds, folders):
+    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, task.args)}
+    if not folders:
         return
-    staged = {}
+    # Of another command, or of other settings, the folds are others.
+    begun, waveforms = begun_with(task.args), task.recipe.waveforms
+    settings = (task.args.command, begun, task.plan, waveforms, task.front_end, __version__)
+    key = hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+    staged = task.runs / "folds" / f"{task.builder.builder_config.name}-{key}"
     for fold in test_folds:
-        staged[fold] = {variant: runs / "folds" / str(fold) / folder.name for variant, folder in folders.items()}
-        export_fold(task, fold, staged[fold])
-    for variant, folder in folders.items():
-        if not distribution.is_chief() or is_exported(folder, args):
-            continue
-        cross_validation.collect({fold: exported[variant] for fold, exported in staged.items()}, folder, builder, args)
+        export_fold(task, fold, {variant: staged / str(fold) / folder.name for variant, folder in folders.items()})
+    if distribution.is_chief():
+        for folder in folders.values():
+            found = {fold: staged / str(fold) / folder.name for fold in test_folds}
+            cross_validation.collect(found, folder, task.builder, task.args)
 
 
 def _folder_name(recipe, variant, args):

@@ -4,7 +4,7 @@ Whatever is trained lies in the run's folder, one folder a stage, and a run that
 """
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -63,22 +63,25 @@ class Stages:
         keras.utils.set_random_seed(self.seed)
         columns_shape = self.front_end.build().output_shape[1:]
         backbone = self.recipe.backbone(columns_shape, len(self.labels))
-        stage = "base"
-        if self.init_from:
-            stage = f"base-{transfer.fill(backbone, self.init_from, self.labels, self.clips)}" + "-frozen" * self.freeze
-        frozen = transfer.freeze(backbone) if self.freeze else ()
-        history = self._fit(backbone, self.plan, stage)
+        filled = transfer.fill(backbone, self.init_from, self.labels) if self.init_from else ()
+        frozen = transfer.freeze(backbone, filled) if self.freeze else ()
+        history = self._fit(backbone, self.plan, f"base-{self._digest()}")
         for layer in frozen:
             layer.trainable = True
         begun = f" from {Path(self.init_from).name}{', head alone' if self.freeze else ''}" if self.init_from else ""
         return Made(backbone, history, [_record(f"train{begun}", "base", history, payoff.cost_of(backbone))])
 
+    def _digest(self, *values):
+        """Eight hex digits of all that a stage's weights depend on and its folder's name does not tell."""
+        begun = transfer.digest(self.init_from) if self.init_from else ""
+        waveforms = replace(self.recipe.waveforms, eval_crops=0)  # those judge, and train nothing
+        values = (self.front_end, self.plan, waveforms, begun, self.freeze, *values)
+        return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
+
     def _step(self, made, key):
         variant, step = key[-1]
         teachers = [self.teacher_name for _, step in key if getattr(step, "taught", False)]
-        values = (self.plan, key, *teachers)  # other values, another folder
-        digest = hashlib.sha256(repr(values).encode()).hexdigest()[:8]
-        name = f"{type(step).__name__}-{digest}"
+        name = f"{type(step).__name__}-{self._digest(key, *teachers)}"
         history, pruning = list(made.history), made.pruning
 
         def finetune(backbone, plan, stage, callbacks=(), objective=None):

@@ -148,3 +148,51 @@ def test_no_figure_of_the_page_is_without_its_row_or_its_json(results):
     shutil.copytree(ROOT / "docs/results/boards", results / "boards")
     report.write_page()
     assert (results / "README.md").read_text() == (ROOT / "docs/results/README.md").read_text()
+
+
+def changed(folder, **figures):
+    """The exported folder, with these figures in its metrics.json; None takes one out."""
+    metrics = {**json.loads((folder / "metrics.json").read_text()), **figures}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def without_micro(folder):
+    files = {"model.h5": FILE, "model_int8.tflite": FILE}
+    return changed(folder, files=files, stream=None, strips={}, tflm_bytes_unlike_litert_reference=None)
+
+
+def test_folds_of_a_model_without_micro_are_pooled_over_the_files_that_it_has(tmp_path):
+    page = page_of([without_micro(exported(tmp_path / str(fold), fold)) for fold in (4, 5)])
+    pooled = [line for line in page.splitlines() if line.startswith("| tiny | esc10, 4, 5 |")]
+    assert len(pooled) == 1 and "int8 (LiteRT)" in pooled[0]
+
+
+def test_a_cross_validation_is_a_row_of_all_clips_and_no_fold_of_the_pool(tmp_path):
+    whole = exported(tmp_path / "all", 1)
+    pooled = {name: {**FILE, "accuracy": 0.625} for name in ("model.h5", "micro/frontend.tflite + micro/body.tflite")}
+    changed(whole, cross_validation={"test_clips": 160, "files": pooled, "folds": {}})
+    page = page_of([whole, *(exported(tmp_path / str(fold), fold) for fold in (1, 2))])
+    row = report.read_runs()[0]
+    assert (row["test_fold"], row["test_clips"], row["keras_accuracy"], row["micro_accuracy"]) == (
+        "all", "160", "0.625", "0.625",
+    )  # fmt: skip
+    assert "| tiny | esc10, 1, 2 | 160 |" in page
+
+
+def test_several_seeds_are_told_by_their_mean_and_their_ends(tmp_path):
+    accuracies = {0: 0.75, 1: 0.875, 2: 0.7}
+    for seed, accuracy in accuracies.items():
+        folder = exported(tmp_path / str(seed), 2)
+        files = json.loads((folder / "metrics.json").read_text())["files"]
+        files["model.h5"] = {**FILE, "accuracy": accuracy}
+        changed(folder, seed=seed, files=files, validation={"clips": 9, "accuracy": accuracy - 0.1})
+    page = page_of([tmp_path / str(seed) for seed in accuracies])
+    assert "| tiny | esc10, 2 | 7 | 3 | 67.50 (60.00 to 77.50) | 77.50 (70.00 to 87.50) |" in page
+
+
+def test_weights_that_were_begun_with_make_another_row(tmp_path):
+    plain, begun = exported(tmp_path / "plain", 4), exported(tmp_path / "begun", 4)
+    changed(begun, steps=[{"step": "train from yamnet.tflite, head alone"}])
+    page_of([plain, begun])
+    assert len(report.read_runs()) == 2 and len({*report.RESULTS.glob("tiny-*")}) == 2

@@ -55,11 +55,12 @@ def main():
     front, backbone = keras.Model(model.input, model.layers[-2].output), model.layers[-1]
     builder = datasets.load(args.dataset, Path("runs/cache"), args.data_dir)
     clips = pipeline.clips_at(builder, metrics["sample_rate_hz"], Path("runs/cache"))
-    train, test = (clips.where((clips.folds == metrics["test_fold"]) == tests) for tests in (False, True))
-    num_samples = metrics["num_samples"]
-    calibration, _ = pipeline.unmixed_crops(train, num_samples, 128, metrics["seed"])
-    count = metrics["crops_per_clip"]
-    crops = np.concatenate([pipeline.judging_crops(test.waveform(i), num_samples, count) for i in range(len(test))])
+    split = builder.split(clips.folds.tolist(), metrics["test_fold"])
+    train, test = (clips.where(np.isin(clips.folds, folds)) for folds in (split.train, split.test))
+    num_samples, count, padding = (metrics[name] for name in ("num_samples", "crops_per_clip", "padding"))
+    calibration, _ = pipeline.unmixed_crops(train, num_samples, 128, metrics["seed"], padding)
+    crops = [pipeline.judging_crops(test.waveform(i), num_samples, count, padding) for i in range(len(test))]
+    crops = np.concatenate(crops)
     columns = front.predict(crops, verbose=0)
     rows = compare(backbone, front.predict(calibration, verbose=0), columns)
     floats = backbone.predict(columns, verbose=0)

@@ -21,7 +21,10 @@ def strategy():
     To be called before TensorFlow has computed anything. Under TF_CONFIG it waits for the other workers.
     """
     if "TF_CONFIG" in os.environ:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except ValueError as error:
+            raise ZooError(f"TF_CONFIG is not understood: {error}; mend it, or unset it") from error
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

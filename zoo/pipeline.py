@@ -109,7 +109,7 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
     Source: the ACDNet paper, section 3.2.2, equations 3 and 4, with equation 3's exponent as EnvNet-v2 has it.
     """
     classes, first_of_class, size_of_class = np.unique(clips.targets, return_index=True, return_counts=True)
-    if len(classes) < 2:
+    if waveforms.mix != "none" and len(classes) < 2:
         raise ZooError("between-class mixing needs clips of two classes; the training folds hold one")
     padding = int(waveforms.padding * num_samples)
     examples_per_epoch = steps_per_epoch(clips, batch_size) * batch_size

@@ -100,7 +100,7 @@ def write_page():
         f"{run['model']} on fold {run['test_fold']} of {run['dataset']} heard these of its classes: "
         f"{run['test_classes']}.\n"
         for run in runs
-        if run["dataset"] == "esc50"
+        if run["dataset"] == "esc50" and run["test_fold"] != "all"
     ]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
@@ -139,7 +139,7 @@ def _pooled(runs):
     """Lines: what 8 bits cost each model that was trained on several folds, over the clips of them all."""
     folds = {}
     for run in runs:
-        if run["int8_lost_clips"]:  # rows of the first release have none
+        if run["int8_lost_clips"] and run["test_fold"] != "all":  # rows of the first release have none
             folds.setdefault((run["dataset"], *_identity({**run, "test_fold": ""})), []).append(run)
     lines = [
         "",
@@ -153,7 +153,8 @@ def _pooled(runs):
     for (dataset, model, *_), rows in folds.items():
         if len(rows) > 1:
             for name, told in (("int8", "int8 (LiteRT)"), ("micro", "micro/ stream (TFLM)")):
-                lines.append(f"| {model} | {dataset}, {_pooled_cells(rows, name, told)} |")
+                if all(row[f"{name}_accuracy"] for row in rows):  # not every model has micro/
+                    lines.append(f"| {model} | {dataset}, {_pooled_cells(rows, name, told)} |")
     return lines if len(lines) > heads else []
 
 
@@ -207,12 +208,14 @@ def _pooled_cells(rows, name, told):
 
 
 def _identity(row):
-    return tuple(row[name] for name in ("model", "test_fold", "epochs", "seed", "front_end", "data_fingerprint"))
+    names = ("model", "test_fold", "epochs", "seed", "front_end", "data_fingerprint", "steps")
+    return tuple(row[name] for name in names)
 
 
 def _folder_name(row):
     seed = "" if row["seed"] == "0" else f"-seed{row['seed']}"
-    return f"{row['model']}-{row['dataset']}-fold{row['test_fold']}-{row['epochs']}epochs{seed}"
+    begun = "-head" if "head alone" in row["steps"] else "-begun" if row["steps"].startswith("train from") else ""
+    return f"{row['model']}-{row['dataset']}-fold{row['test_fold']}-{row['epochs']}epochs{seed}{begun}"
 
 
 def _row(metrics):

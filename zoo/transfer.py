@@ -1,4 +1,7 @@
-"""Transfer: a backbone begins with the weights of a trained one, and its head, or all of it, is trained on."""
+"""Transfer: a backbone begins with the weights of a trained one, and its head, or all of it, is trained on.
+
+The weights lie in a folder that the zoo exported, or are YAMNet's, published ones: `path`, everywhere here.
+"""
 
 import hashlib
 import json
@@ -11,62 +14,82 @@ from zoo import assembly, pretrained
 from zoo.errors import ZooError
 
 
-def fill(backbone, path, labels, clips):
-    """Gives each layer of `backbone` the weights of its namesake in `path`, where their shapes agree.
+def check(path, labels, test_folds):
+    """Raises: ZooError where `path` is neither, or was tested on another fold of these classes: it has heard the clips
+    of a fold in `test_folds`, if not those that tested it.
+    """
+    if not Path(path).is_dir():
+        return
+    metrics = _metrics(path)
+    heard = [fold for fold in test_folds if fold != metrics["test_fold"]]
+    if heard and not set(metrics["labels"]).isdisjoint(labels):
+        raise ZooError(
+            f"--init-from {path}: it was tested on fold {metrics['test_fold']} and has heard the clips of fold "
+            f"{heard[0]}, which would test; pass one that was trained with the same --fold"
+        )
+
+
+def fill(backbone, path, labels):
+    """Gives each layer of `backbone` the weights of its namesake in `path`, where their shapes agree; returns those.
 
     The head is filled only where the trained model has the same classes (`labels`), in the same order.
 
-    path: a folder that the zoo exported, or YAMNet's published weights. clips: those that will train: none of them may
-    have tested the model before. Returns eight hex digits that tell these weights from others.
-
-    Raises: ZooError where the file is neither, where nothing fits, and where a clip that will test has trained before.
+    Raises: ZooError where `path` is neither, and where nothing fits.
     """
-    path = Path(path)
-    file = path / "model.h5" if path.is_dir() else path
-    if not file.is_file():
-        raise ZooError(f"--init-from {path}: no model.h5 there; pass an exported folder, or YAMNet's published weights")
-    if path.is_dir():
-        _fill(backbone, path, labels, clips)
-    else:
-        pretrained.load_published(backbone, path)
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-
-
-def _fill(backbone, folder, labels, clips):
-    metrics = json.loads((folder / "metrics.json").read_text())
-    if metrics["test_fold"] in clips.folds and not set(metrics["labels"]).isdisjoint(labels):
-        raise ZooError(
-            f"--init-from {folder}: it was tested on fold {metrics['test_fold']} and so has heard the clips that now "
-            f"test; pass one that was trained with the same --fold"
-        )
-    trained = keras.models.load_model(folder / "model.h5", compile=False).layers[-1]  # of a join: the backbone
-    weights = {layer.name: layer.get_weights() for layer in trained.layers if layer.weights}
+    if not Path(path).is_dir():
+        return [backbone.get_layer(name) for name in pretrained.load_published(backbone, path)]
+    metrics = _metrics(path)
+    trained = keras.models.load_model(Path(path) / "model.h5", compile=False).layers[-1]  # of a join: the backbone
+    known = {layer.name: layer for layer in trained.layers if layer.weights}
     if metrics["labels"] != labels:
-        del weights[assembly.head(trained).name]
-    fitting = [layer for layer in backbone.layers if _shapes(layer.get_weights()) == _shapes(weights.get(layer.name))]
-    if not fitting:
+        del known[assembly.head(trained).name]
+    namesakes = [layer for layer in backbone.layers if layer.name in known]
+    filled = [layer for layer in namesakes if _shapes(layer) == _shapes(known[layer.name])]
+    if not filled:
         raise ZooError(
-            f"--init-from {folder}: no layer of {metrics['model']} fits one of {backbone.name}; pass a model of the "
-            "same recipe"
+            f"--init-from {path}: no layer of {metrics['model']} fits one of {backbone.name}; pass a model of the same "
+            "recipe"
         )
-    for layer in fitting:
-        layer.set_weights(weights[layer.name])
+    for layer in filled:
+        layer.set_weights(known[layer.name].get_weights())
+        layer.trainable = known[layer.name].trainable  # a norm that was folded away stays as it is
+    return filled
 
 
-def _shapes(weights):
-    return weights and [weight.shape for weight in weights]
-
-
-def freeze(backbone):
-    """Lets all layers before the head keep their weights and statistics, and returns those that trained until now."""
+def freeze(backbone, filled):
+    """Lets the layers `filled`, but for the head, keep their weights; returns those that trained until now."""
     before_head = backbone.layers[: backbone.layers.index(assembly.head(backbone))]
-    layers = [layer for layer in before_head if layer.trainable]
+    layers = [layer for layer in before_head if layer in filled and layer.trainable]
     for layer in layers:
         layer.trainable = False
     return layers
 
 
-def licence(path):
-    """The licence of the weights at `path`, which those that are trained on from them inherit."""
+def digest(path):
+    """The SHA-256 of the weights."""
     path = Path(path)
-    return json.loads((path / "metrics.json").read_text())["licence"] if path.is_dir() else pretrained.LICENCE
+    return hashlib.sha256((path / "model.h5" if path.is_dir() else path).read_bytes()).hexdigest()
+
+
+def licence(path):
+    """The licence of the weights, which those that are trained on from them inherit."""
+    if not Path(path).is_dir():
+        return pretrained.LICENCE
+    metrics = _metrics(path)
+    return metrics.get("licence") or f"that of {metrics['dataset']}"  # folders of before 0.5.0 do not tell
+
+
+def _metrics(folder):
+    try:
+        metrics = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))
+        missing = [name for name in ("model", "dataset", "labels", "test_fold") if name not in metrics]
+    except (OSError, ValueError) as error:
+        raise ZooError(f"--init-from {folder}: no metrics.json; pass a folder that a recipe exported") from error
+    if missing or not (Path(folder) / "model.h5").is_file():
+        found = f"no {missing[0]} in its metrics.json" if missing else "no model.h5"
+        raise ZooError(f"--init-from {folder}: {found}; pass a folder that a recipe exported")
+    return metrics
+
+
+def _shapes(layer):
+    return [weight.shape for weight in layer.weights]

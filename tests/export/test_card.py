@@ -37,6 +37,7 @@ def metrics():
         "command": "python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR --fold 4 --seed 77",
         "paper": "Somebody et al. 2023, On Sounds",
         "licence": "CC BY 3.0 and Apache-2.0",
+        "embedding": False,
         "data_fingerprint": "cc18d19eed9d810d",
         "skipped_files": [],
         "versions": {"tensorflow": "2.16.2", "kapre": "0.4.1"},
@@ -187,7 +188,7 @@ def test_tensors_of_16_bits_are_named(written, metrics):
 def test_a_card_of_a_data_set_without_homepage_or_citation_has_no_holes(tmp_path, metrics):
     card.write_card(tmp_path, {**metrics, "dataset": "synth10"}, ("", "CC0 1.0", ""))
     text = (tmp_path / "card.md").read_text()
-    assert "synth10. Licence of the recordings: CC0 1.0." in words(text)
+    assert "synth10. Licence of the recordings: CC0 1.0; of the weights: CC BY 3.0 and Apache-2.0." in words(text)
     assert "\n\n\n" not in text and text.endswith("\n") and not text.endswith("\n\n")
 
 

@@ -114,6 +114,7 @@ def write_card(folder, metrics, source):
         f"paper counts, with ReLU outputs, pooled inputs, dense biases and softmax: {metrics['paper_flops']:,}). "
         "Arenas were measured in TFLM on a 64-bit host.",
         "![accuracy against size](files.png)\n![per class](per_class.png)\n![confusion](confusion.png)",
+        *_embedding_note(metrics),
         "## How it was made",
         f"    {metrics['command']}",
         steps_table(metrics),
@@ -182,6 +183,15 @@ def _validation_note(metrics):
     return [
         f"On the {row['clips']} validation clips, which neither train nor test, `model.h5` has "
         f"{_percent(row['accuracy'])} % ({_interval(row)})."
+    ]
+
+
+def _embedding_note(metrics):
+    if not metrics["embedding"]:
+        return []
+    return [
+        "`embedding.h5` and `embedding.tflite` are `model.h5` and `model.tflite` with a second output: what the head "
+        "makes the scores of."
     ]
 
 

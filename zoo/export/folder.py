@@ -179,7 +179,7 @@ def add_arrays(folder):
     micro_folder = Path(folder) / "micro"
     models = sorted(micro_folder.glob("*.tflite"))
     if not models:
-        raise ZooError(f"{folder}: no micro/*.tflite; pass an exported folder")
+        raise ZooError(f"{folder}: no micro/*.tflite; pass an exported folder that has micro/")
     lacking = [model for model in models if not model.with_suffix(".cc").exists()]
     for model in lacking:
         micro.write_c_array(model.read_bytes(), model.stem, micro_folder)

@@ -28,9 +28,9 @@ COPY_TOLERANCE = 1e-3  # of the largest score: a model of float16 becomes one of
 TAKEN = ("input", "waveform", "samples", "log_mel", "reference", "spectrogram")  # names of layers put before a copy
 # Settings of Keras 2's layers that Keras 3's refuse, at the default that is left when they are not written.
 REFUSED_BY_KERAS_3 = {
-    "LSTM": {"time_major": False},
-    "DepthwiseConv2D": {"groups": 1},
-    "SpatialDropout2D": {"noise_shape": None, "trainable": True},
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), {"time_major": False}),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D", "Conv1DTranspose", "Conv2DTranspose"), {"groups": 1}),
+    **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D"), {"noise_shape": None, "trainable": True}),
 }
 MERGES = ("Add", "Maximum", "Minimum", "Multiply", "Subtract")  # what Keras 3 has for operators, and layers besides
 

@@ -94,7 +94,7 @@ def _macs(node):
     layer = node.layer
     kind = type(layer).__name__
     if kind in RECURRENT:
-        kernels = [weight for weight in layer.trainable_weights if weight.name.endswith("kernel:0")]
+        kernels = [weight for weight in layer.weights if weight.name.endswith("kernel:0")]
         return node.input_shapes[1] * sum(math.prod(kernel.shape) for kernel in kernels)
     if kind not in KERNELS:
         if layer.weights:

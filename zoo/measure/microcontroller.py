@@ -19,7 +19,7 @@ from zoo.runtime.interpreter import Tensor
 
 LONGEST_NAME = 40
 DECISIONS_PER_S = 4
-FOLDER = "pass a .tflite file, or an exported folder"
+FOLDER = "pass a .tflite file, or an exported folder that has micro/"
 HOST = "Measured with TFLM on a 64-bit host; a 32-bit board takes less."
 ON_TOP = "On top come TFLM's own code in flash, the program around it and its stack. Seconds are not guessed."
 
