@@ -1,65 +1,17 @@
 """The story of one test fold: training on the others, compression, export, proof, report."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
-from recipes.recipe import Recipe
 from recipes.stages import Stages
-from zoo import assembly, decisions, distribution, evaluation, pipeline, teachers, training, transfer
+from recipes.task import begun_with, is_finished
+from zoo import assembly, decisions, distribution, evaluation, pipeline, teachers, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files
-from zoo.export.folder import Quantisation, versions, write_embedding, write_models, write_sums
+from zoo.export.folder import versions, write_embedding, write_models, write_sums
 from zoo.export.metadata import About
 from zoo.measure import counts, files, microcontroller
 
 COMPARED_CROPS = 20  # on which TFLM's bytes are held against those of LiteRT's reference kernels
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is asked of a recipe, and the clips that it gets."""
-
-    recipe: Recipe
-    args: Any  # of the command line: `recipes.flags`
-    plan: training.Plan  # of the base
-    front_end: Any
-    quantisation: Quantisation
-    builder: Any  # of the data set
-    clips: pipeline.Clips
-    runs: Path  # where trainings are kept
-
-    def judged(self, clips):
-        """What each clip is judged by: one array (crops, samples) a clip."""
-        waveforms, num_samples = self.recipe.waveforms, self.front_end.num_samples
-        return [
-            pipeline.judging_crops(clips.waveform(i), num_samples, waveforms.eval_crops, waveforms.padding)
-            for i in range(len(clips))
-        ]
-
-
-def is_exported(folder, args):
-    """Whether a run of this command, killed later, had finished the folder."""
-    if args.overwrite or not (folder / "metrics.json").is_file():
-        return False
-    metrics = json.loads((folder / "metrics.json").read_text())
-    return (metrics["command"], metrics.get("begun_with")) == (args.command, begun_with(args))
-
-
-def begun_with(args):
-    """The digest of the weights of --init-from, whose path no command tells; None without them."""
-    return transfer.digest(args.init_from) if args.init_from else None
-
-
-def is_finished(folder, args):
-    """`is_exported`, as the chief has it, and told."""
-    is_finished = distribution.of_chief(int(is_exported(folder, args)), distribution.strategy())
-    if is_finished:
-        print(f"{folder}: finished before by this command; --overwrite makes it again")
-    return is_finished
 
 
 def export_fold(task, fold, folders):
@@ -71,7 +23,7 @@ def export_fold(task, fold, folders):
     folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, args)}
     if not folders:
         return
-    labels = builder.info.features["label"].names
+    labels = task.labels
     train, validation, test = (
         task.clips.where(np.isin(task.clips.folds, folds)) for folds in builder.split(task.clips.folds.tolist(), fold)
     )
@@ -79,10 +31,7 @@ def export_fold(task, fold, folders):
     run_folder = task.runs / "-".join([*what, f"fold{fold}", f"{task.plan.epochs}epochs", f"seed{args.seed}"])
 
     teacher = args.teacher and teachers.open_teacher(args.teacher, labels, train, front_end, args.seed)
-    stages = Stages(
-        recipe, task.plan, front_end, train, labels, run_folder, args.seed, teacher, args.teacher or "base",
-        args.allow_no_gain, args.init_from, args.freeze,
-    )  # fmt: skip
+    stages = Stages(task, train, run_folder, teacher)
     calibration, targets = pipeline.unmixed_crops(
         train, front_end.num_samples, recipe.calibration_crops, args.seed, recipe.waveforms.padding
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 from zoo.backend import tf
 
 from recipes import cross_validation, flags
-from recipes.fold import Task, begun_with, export_fold, is_exported, is_finished
+from recipes.fold import export_fold
+from recipes.task import Task, begun_with, is_exported, is_finished
 from zoo import __version__, datasets, distribution, pipeline, transfer
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
@@ -68,7 +69,7 @@ def run(recipe, args):
     if args.fold != "all":
         test_folds = [test_folds[0] if args.fold is None else args.fold]
     if args.init_from:
-        transfer.check(args.init_from, builder.info.features["label"].names, test_folds)
+        transfer.check(args.init_from, task.labels, test_folds)
     if len(test_folds) == 1:
         export_fold(task, test_folds[0], folders)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.backend import keras
 
-from recipes.recipe import Recipe
+from recipes.task import Task, begun_with
 from zoo import assembly, pipeline, training, transfer
 from zoo.errors import ZooError
 from zoo.measure import payoff
@@ -31,18 +31,10 @@ class Made:
 class Stages:
     """Trains and compresses; `made(variant)` gives what comes of it."""
 
-    recipe: Recipe
-    plan: training.Plan  # of the base
-    front_end: Any
+    task: Task
     clips: pipeline.Clips  # that train
-    labels: list
     folder: Path
-    seed: int
     teacher: Any = None  # function waveforms -> scores; without one the base teaches
-    teacher_name: str = "base"
-    allow_no_gain: bool = False
-    init_from: str | None = None  # weights that the base begins with
-    freeze: bool = False  # whether all but its head keep them
     _made: dict = field(default_factory=dict)
 
     def made(self, variant):
@@ -50,7 +42,7 @@ class Stages:
 
         Raises: ZooError where a step does not lower what it claims to.
         """
-        made, steps = self._base, self.recipe.chain(variant)
+        made, steps = self._base, self.task.recipe.chain(variant)
         for done in range(1, len(steps) + 1):
             key = steps[:done]
             if key not in self._made:
@@ -60,43 +52,46 @@ class Stages:
 
     @cached_property
     def _base(self):
-        keras.utils.set_random_seed(self.seed)
-        columns_shape = self.front_end.build().output_shape[1:]
-        backbone = self.recipe.backbone(columns_shape, len(self.labels))
-        filled = transfer.fill(backbone, self.init_from, self.labels) if self.init_from else ()
-        frozen = transfer.freeze(backbone, filled) if self.freeze else ()
-        history = self._fit(backbone, self.plan, f"base-{self._digest()}")
+        task, args = self.task, self.task.args
+        keras.utils.set_random_seed(args.seed)
+        backbone = task.recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
+        step, frozen = "train", ()
+        if args.init_from:
+            filled = transfer.fill(backbone, args.init_from, task.labels)
+            frozen = transfer.freeze(backbone, filled) if args.freeze else ()
+            step = f"train from {Path(args.init_from).name}{', head alone' if args.freeze else ''}"
+        history = self._fit(backbone, task.plan, f"base-{self._digest()}")
         for layer in frozen:
             layer.trainable = True
-        begun = f" from {Path(self.init_from).name}{', head alone' if self.freeze else ''}" if self.init_from else ""
-        return Made(backbone, history, [_record(f"train{begun}", "base", history, payoff.cost_of(backbone))])
+        return Made(backbone, history, [_record(step, "base", history, payoff.cost_of(backbone))])
 
     def _digest(self, *values):
         """Eight hex digits of all that a stage's weights depend on and its folder's name does not tell."""
-        begun = transfer.digest(self.init_from) if self.init_from else ""
-        waveforms = replace(self.recipe.waveforms, eval_crops=0)  # those judge, and train nothing
-        values = (self.front_end, self.plan, waveforms, begun, self.freeze, *values)
+        task = self.task
+        waveforms = replace(task.recipe.waveforms, eval_crops=0)  # those judge, and train nothing
+        values = (task.front_end, task.plan, waveforms, begun_with(task.args), task.args.freeze, *values)
         return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
 
     def _step(self, made, key):
         variant, step = key[-1]
-        teachers = [self.teacher_name for _, step in key if getattr(step, "taught", False)]
+        teachers = [self.task.args.teacher or "base" for _, step in key if getattr(step, "taught", False)]
         name = f"{type(step).__name__}-{self._digest(key, *teachers)}"
         history, pruning = list(made.history), made.pruning
 
         def finetune(backbone, plan, stage, callbacks=(), objective=None):
             nonlocal pruning
-            epochs = self._fit(backbone, plan or self.plan, f"{variant}/{name}/{stage}", callbacks, objective)
+            epochs = self._fit(backbone, plan or self.task.plan, f"{variant}/{name}/{stage}", callbacks, objective)
             pruning = next((callback for callback in callbacks if hasattr(callback, "masked")), pruning)
             history.extend({**epoch, "epoch": len(history) + 1} for epoch in epochs)
             return epochs
 
-        keras.utils.set_random_seed(self.seed)  # new weights are the same, whatever was made before in this process
+        # New weights are the same, whatever was made before in this process.
+        keras.utils.set_random_seed(self.task.args.seed)
         backbone = step(made.backbone, finetune)
         before = payoff.Cost(*(made.steps[-1][figure] for figure in payoff.Cost._fields))
         cost = payoff.cost_of(backbone)
         unpaid = payoff.unpaid(before, cost, step.lowers)
-        if unpaid and not self.allow_no_gain:
+        if unpaid and not self.task.args.allow_no_gain:
             raise ZooError(
                 f"{variant}: {_told(step)} does not pay: {'; '.join(unpaid)}; --allow-no-gain goes on with it"
             )
@@ -104,11 +99,11 @@ class Stages:
         return Made(backbone, history, [*made.steps, {**record, "unpaid": unpaid}], pruning)
 
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
-        join = assembly.join(self.front_end.build(), backbone)
+        task, seed = self.task, self.task.args.seed
 
         def batches(first_epoch, last_epoch):
             mixed = pipeline.mixed_crops(
-                self.clips, self.front_end.num_samples, len(self.labels), self.recipe.waveforms, self.seed,
+                self.clips, task.front_end.num_samples, len(task.labels), task.recipe.waveforms, seed,
                 plan.batch_size, first_epoch, last_epoch,
             )  # fmt: skip
             if objective is None:
@@ -116,12 +111,12 @@ class Stages:
             return mixed.map(lambda waveforms, labels: (waveforms, objective.labels(labels, self._teach(waveforms))))
 
         return training.fit(
-            join,
+            assembly.join(task.front_end.build(), backbone),
             plan,
             batches,
             pipeline.steps_per_epoch(self.clips, plan.batch_size),
             self.folder / stage,
-            self.seed,
+            seed,
             callbacks,
             objective,
         )
@@ -130,7 +125,7 @@ class Stages:
     def _teach(self):
         if self.teacher is not None:
             return self.teacher
-        base = assembly.join(self.front_end.build(), self._base.backbone)
+        base = assembly.join(self.task.front_end.build(), self._base.backbone)
         return lambda waveforms: base(waveforms, training=False)
 
 

@@ -127,7 +127,7 @@ def test_weights_of_another_model_are_refused(workplace, capsys):
     folder.mkdir()
     model = keras.Sequential([keras.Input((4,)), keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])])
     model.save(folder / "model.h5", save_format="h5")
-    (folder / "metrics.json").write_text(json.dumps({"model": "tiny", "labels": [], "test_fold": 1, "licence": "CC0"}))
+    (folder / "metrics.json").write_text(json.dumps({"model": "tiny", "dataset": "dots", "labels": [], "test_fold": 1}))
     assert "no layer of tiny fits" in refusal(capsys, "--init-from", str(folder), "--out", "never")
 
 

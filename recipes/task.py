@@ -1,0 +1,58 @@
+"""What is asked of a recipe, and whether a folder is what was asked for."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recipes.recipe import Recipe
+from zoo import distribution, pipeline, training, transfer
+from zoo.export.folder import Quantisation
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of a recipe, and the clips that it gets."""
+
+    recipe: Recipe
+    args: Any  # of the command line: `recipes.flags`
+    plan: training.Plan  # of the base
+    front_end: Any
+    quantisation: Quantisation
+    builder: Any  # of the data set
+    clips: pipeline.Clips
+    runs: Path  # where trainings are kept
+
+    @property
+    def labels(self):
+        """The classes, in the order of the scores."""
+        return self.builder.info.features["label"].names
+
+    def judged(self, clips):
+        """What each clip is judged by: one array (crops, samples) a clip."""
+        waveforms, num_samples = self.recipe.waveforms, self.front_end.num_samples
+        return [
+            pipeline.judging_crops(clips.waveform(i), num_samples, waveforms.eval_crops, waveforms.padding)
+            for i in range(len(clips))
+        ]
+
+
+def is_exported(folder, args):
+    """Whether a run of this command, killed later, had finished the folder."""
+    if args.overwrite or not (folder / "metrics.json").is_file():
+        return False
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return (metrics["command"], metrics.get("begun_with")) == (args.command, begun_with(args))
+
+
+def begun_with(args):
+    """The digest of the weights of --init-from, whose path no command tells; None without them."""
+    return transfer.digest(args.init_from) if args.init_from else None
+
+
+def is_finished(folder, args):
+    """`is_exported`, as the chief has it, and told."""
+    is_finished = distribution.of_chief(int(is_exported(folder, args)), distribution.strategy())
+    if is_finished:
+        print(f"{folder}: finished before by this command; --overwrite makes it again")
+    return is_finished
