@@ -1,7 +1,7 @@
 """YAMNet's first six layers, whose embedding is 256 wide: what board vendors ship of it.
 
 Source  STMicroelectronics/stm32ai-modelzoo, audio_event_detection/yamnet: ESC-10 94.9 % of one random split's clips
-Run     python -m recipes.yamnet_256 --dataset esc10 --init-from yamnet.h5 [--freeze]
+Run     python -m recipes.yamnet_256 --dataset esc10 --init-from yamnet.tflite [--freeze]
 Check   python -m recipes.yamnet_256 --dataset synth10 --quick
 """
 
