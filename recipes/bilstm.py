@@ -27,7 +27,7 @@ RECIPE = Recipe(
     waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=melcnn.ADAM,
     quick_epochs=15,
-    micro=False,
+    micro=False,  # it hears its window from both ends: no stream
     variants={"base": ()},
 )
 

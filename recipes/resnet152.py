@@ -50,6 +50,7 @@ RECIPE = Recipe(
     waveforms=Waveforms(mix="none", max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=TRAIN,
     quick_epochs=2,
+    micro=False,  # 11 MB of int8 weights at ResNet-18's depth
     variants={
         "base": (),
         "sparse": (Sparsify(share=0.5, plan=FINE_TUNE),),
