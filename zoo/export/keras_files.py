@@ -250,8 +250,10 @@ def save_h5(model, path):
         warnings.simplefilter("ignore")  # "This file format is considered legacy": it is the one that both open
         model.save(path, include_optimizer=False, save_format="h5")
     with h5py.File(path, "r+") as file:
-        config = json.loads(file.attrs["model_config"], object_hook=_as_both_read_it)
-        file.attrs["model_config"] = json.dumps(config)
+        text = file.attrs["model_config"]
+        config = json.loads(text, object_hook=_as_both_read_it)
+        if config != json.loads(text):  # HDF5 keeps the room of what is replaced
+            file.attrs["model_config"] = json.dumps(config)
 
 
 def _as_both_read_it(settings):
