@@ -31,10 +31,7 @@ class Task:
     def judged(self, clips):
         """What each clip is judged by: one array (crops, samples) a clip."""
         waveforms, num_samples = self.recipe.waveforms, self.front_end.num_samples
-        return [
-            pipeline.judging_crops(clips.waveform(i), num_samples, waveforms.eval_crops, waveforms.padding)
-            for i in range(len(clips))
-        ]
+        return pipeline.judging_crops_of(clips, num_samples, waveforms.eval_crops, waveforms.padding)
 
 
 def is_exported(folder, args):

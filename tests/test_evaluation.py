@@ -7,10 +7,9 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from zoo.errors import ZooError
 from zoo.evaluation import (
-    accuracy,
-    changed_decisions,
     clip_scores,
     confusion,
+    figures,
     interval,
     mcnemar,
     mcnemar_p,
@@ -38,7 +37,8 @@ def test_scores_that_are_not_numbers_are_refused_by_file_and_clip(rng):
 
 
 def test_accuracy_is_the_share_of_right_decisions():
-    assert accuracy(np.eye(4), np.array([0, 1, 2, 0])) == 0.75
+    decided = np.eye(4).argmax(axis=1)
+    assert figures(decided, decided, np.array([0, 1, 2, 0]), np.arange(4), seed=0)["accuracy"] == 0.75
 
 
 def test_with_one_clip_a_source_the_interval_is_scipys(rng):
@@ -89,7 +89,8 @@ def test_confusion_and_class_scores_are_scikit_learns_and_absent_classes_nan(rng
 def test_changed_decisions_counts_clips_not_scores():
     a = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9]])
     b = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
-    assert changed_decisions(a, b) == 1
+    told = figures(a.argmax(axis=1), b.argmax(axis=1), np.array([0, 0, 1]), np.arange(3), seed=0)
+    assert told["changed_clips"] == 1
 
 
 @pytest.mark.parametrize("only_a", [0, 1, 4, 11, 300])

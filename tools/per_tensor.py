@@ -59,8 +59,7 @@ def main():
     train, test = (clips.where(np.isin(clips.folds, folds)) for folds in (split.train, split.test))
     num_samples, count, padding = (metrics[name] for name in ("num_samples", "crops_per_clip", "padding"))
     calibration, _ = pipeline.unmixed_crops(train, num_samples, 128, metrics["seed"], padding)
-    crops = [pipeline.judging_crops(test.waveform(i), num_samples, count, padding) for i in range(len(test))]
-    crops = np.concatenate(crops)
+    crops = np.concatenate(pipeline.judging_crops_of(test, num_samples, count, padding))
     columns = front.predict(crops, verbose=0)
     rows = compare(backbone, front.predict(calibration, verbose=0), columns)
     floats = backbone.predict(columns, verbose=0)

@@ -29,11 +29,6 @@ def clip_scores(run, crops, name="model"):
     return scores
 
 
-def accuracy(scores, targets):
-    """Share of clips whose highest score is the target's."""
-    return float((scores.argmax(axis=1) == targets).mean())
-
-
 def interval(correct, groups, seed):
     """(low, high) of the accuracy: percentile bootstrap over source recordings.
 
@@ -94,11 +89,6 @@ def per_class(confusion):
         "f1": 2 * hits / np.maximum(clips + decisions, 1),
     }
     return {name: np.where(clips > 0, values, np.nan) for name, values in table.items()}
-
-
-def changed_decisions(scores_a, scores_b):
-    """Number of clips on which two models, or two files of one model, decide differently."""
-    return int((scores_a.argmax(axis=1) != scores_b.argmax(axis=1)).sum())
 
 
 def mcnemar(correct_a, correct_b):

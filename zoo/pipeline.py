@@ -182,6 +182,11 @@ def judging_crops(clip, num_samples, count, padding=0.5):
     return np.stack([padded[start : start + num_samples] for start in starts.round().astype(int)])
 
 
+def judging_crops_of(clips, num_samples, count, padding=0.5):
+    """`judging_crops` of each of `clips`: a list of arrays (count, num_samples)."""
+    return [judging_crops(clips.waveform(i), num_samples, count, padding) for i in range(len(clips))]
+
+
 def _padded(clip, num_samples, padding):
     """`clip` with silence on either side, and at its end as much as a crop still lacks."""
     padded = np.pad(clip, int(padding * num_samples))
