@@ -1,45 +1,129 @@
-"""All folds of a model in one exported folder: the files of the first, every fold's weights, figures over all clips."""
+"""Several trainings of a model, one for each seed and test fold, in one exported folder.
 
+It holds the files of the first of them, the weights and decisions of each, and figures over all clips of all seeds.
+"""
+
+import hashlib
 import json
+import pickle
 import shutil
+from dataclasses import replace
 
-from zoo import decisions, evaluation
+import numpy as np
+
+from recipes import flags
+from recipes.fold import export_fold
+from recipes.task import begun_with, is_exported, is_finished
+from zoo import __version__, decisions, distribution, evaluation, jobs
 from zoo.atomic import whole_folder
+from zoo.errors import ZooError
 from zoo.export import card
 from zoo.export.folder import write_sums
 
-FOLDS = "folds"
+FOLDS = "folds"  # the folder of the first seed's weights and decisions; those of seed 3 lie in folds-seed3
 
 
-def collect(folds, folder, builder, args):
-    """Writes `folder` from `folds`, {test fold: the folder exported for it}.
+def cross_validate(task, trainings, folders):
+    """Exports each of the `trainings`, (seed, test fold), as a run of its own, and then each variant's folder,
+    {variant: folder}, from them all.
 
-    It holds what the first fold's does, and folds/<fold>.h5 of each; metrics.json and the card tell of all of them.
+    Raises: ZooError where the metric cannot be pooled, and where a training fails.
     """
-    first = next(iter(folds.values()))
+    args = task.args
+    if task.labelling.metric != "accuracy":  # which decisions tell, and those are what a training leaves
+        raise ZooError(f"{task.labelling.metric} is not pooled over folds and seeds; pass one --fold and one --seed")
+    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, args)}
+    if not folders:
+        return
+    staged = _staged(task)
+    ones = {
+        (seed, fold): flags.for_one(task.recipe, args, seed, fold, staged / f"seed{seed}-fold{fold}")
+        for seed, fold in trainings
+    }
+    exported = {
+        training: {variant: one.out / folder.name for variant, folder in folders.items()}
+        for training, one in ones.items()
+    }
+    if args.jobs > 1:
+        unfinished = {
+            f"seed {seed}, fold {fold}": jobs.Job(
+                "recipes.child", pickle.dumps((task.recipe, one.argv)), one.out.with_suffix(".log")
+            )
+            for (seed, fold), one in ones.items()
+            if not all(is_exported(folder, one) for folder in exported[seed, fold].values())
+        }
+        jobs.side_by_side(unfinished, args.jobs, "training")
+    else:
+        for training, one in ones.items():
+            export_fold(replace(task, args=one), training[1], exported[training])
+    if distribution.is_chief():
+        for variant, folder in folders.items():
+            collect({training: exported[training][variant] for training in trainings}, folder, task.builder, args)
+
+
+def collect(exported, folder, builder, args):
+    """Writes `folder` from {(seed, test fold): the folder exported for it}; metrics.json and the card tell of all."""
+    (first_seed, _), first = next(iter(exported.items()))
     metrics = json.loads((first / "metrics.json").read_text())
-    metrics["cross_validation"] = _figures(folds, args.seed)
+    metrics |= {"command": args.command, "cross_validation": _figures(exported, args.seed)}
     with whole_folder(folder, args.overwrite) as unfinished:
         shutil.copytree(first, unfinished, dirs_exist_ok=True)
-        (unfinished / FOLDS).mkdir()
-        for fold, exported in folds.items():
-            shutil.copy(exported / "model.h5", unfinished / FOLDS / f"{fold}.h5")
-            shutil.copy(exported / decisions.FILE, unfinished / FOLDS / f"{fold}.csv")
+        for (seed, fold), of_one in exported.items():
+            kept = unfinished / (FOLDS if seed == first_seed else f"{FOLDS}-seed{seed}")
+            kept.mkdir(exist_ok=True)
+            shutil.copy(of_one / "model.h5", kept / f"{fold}.h5")
+            shutil.copy(of_one / decisions.FILE, kept / f"{fold}.csv")
         card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
         write_sums(unfinished)
-    print(f"\n{card.cross_validation_table(metrics)}\n\n{folder}: all {len(folds)} folds, see card.md")
+    print(f"\n{card.cross_validation_table(metrics)}\n\n{folder}: all {len(exported)} trainings, see card.md")
 
 
-def _figures(folds, seed):
-    """{"folds": {fold: {file: accuracy}}, "test_clips": of all of them, "files": {file: figures over all clips}}."""
-    table = decisions.read([exported / decisions.FILE for exported in folds.values()])
+def _staged(task):
+    """Where the trainings of a command are exported to: of another command, or of other settings, they are others."""
+    settings = (task.args.command, begun_with(task.args), task.plan, task.recipe.waveforms, task.front_end, __version__)
+    key = hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+    return task.runs / "folds" / f"{task.builder.builder_config.name}-{key}"
+
+
+def _figures(exported, bootstrap_seed):
+    """{"test_clips": of all folds, "folds", "seeds": {fold or seed: {file: accuracy}}, "files": {file: figures}}, and
+    "validation" where there are such clips.
+
+    The figures are over all clips of all seeds; their interval is over source recordings, each with all its clips and
+    seeds.
+    """
+    table = decisions.read([folder / decisions.FILE for folder in exported.values()])
+    rows = [len(decisions.read([folder / decisions.FILE])["file"]) for folder in exported.values()]
+    of_seed, of_fold = (np.repeat([training[i] for training in exported], rows) for i in (0, 1))
     files = [column for column in table if column not in decisions.CLIP]
-    sources, targets, of_fold = table["source"], table["class"], table["fold"]
-    return {
-        "test_clips": len(targets),
-        "folds": {
-            str(fold): {file: float((table[file] == targets)[of_fold == str(fold)].mean()) for file in files}
-            for fold in folds
-        },
-        "files": {file: evaluation.figures(table[file], table["model.h5"], targets, sources, seed) for file in files},
+    sources, targets = table["source"], table["class"]
+
+    def accuracies(of_training):
+        return {
+            str(one): {file: float((table[file] == targets)[of_training == one].mean()) for file in files}
+            for one in dict.fromkeys(of_training.tolist())
+        }
+
+    by_seed = accuracies(of_seed)
+    figures = {
+        file: {
+            **evaluation.figures(table[file], table["model.h5"], targets, sources, bootstrap_seed),
+            **_ends([found[file] for found in by_seed.values()]),
+        }
+        for file in files
     }
+    told = {
+        "test_clips": len(targets) // len(by_seed),
+        "folds": accuracies(of_fold),
+        "seeds": by_seed,
+        "files": figures,
+    }
+    validated = [json.loads((folder / "metrics.json").read_text()).get("validation") for folder in exported.values()]
+    if all(validated):
+        found = [validation["accuracy"] for validation in validated]
+        told["validation"] = {"accuracy": float(np.mean(found)), **_ends(found)}
+    return told
+
+
+def _ends(accuracies):
+    return {"lowest": min(accuracies), "highest": max(accuracies)}

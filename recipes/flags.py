@@ -4,19 +4,55 @@ import argparse
 import shlex
 from pathlib import Path
 
-from zoo import datasets
+from zoo import augment, datasets
 from zoo.command_line import OneLineParser
+from zoo.errors import ZooError
 from zoo.export.folder import FORMS
 from zoo.export.seam import RANGES
 
 
 def parse(recipe, argv):
-    """(parser, the arguments in `argv`), with `command`: the line that repeats the run anywhere."""
+    """(parser, the arguments in `argv`), with `argv` itself and `command`: the line that repeats the run anywhere."""
     parser = OneLineParser(prog=f"python -m recipes.{recipe.name}", description=recipe.paper, allow_abbrev=False)
     _add_flags(parser, recipe)
     args = parser.parse_args(argv)
-    args.command = _command(parser.prog, argv)
+    args.argv, args.command = argv, _command(parser.prog, _without(argv, "--jobs"))
     return parser, args
+
+
+def for_one(recipe, args, seed, fold, out):
+    """The arguments of the same command for one seed and fold alone, exported below `out`."""
+    argv = _without(args.argv, "--seed", "--seeds", "--fold", "--jobs", "--out")
+    _, one = parse(recipe, [*argv, "--fold", str(fold), "--seed", str(seed), "--out", str(out)])
+    return one
+
+
+def _without(argv, *flags):
+    """`argv` without these flags and their values."""
+    pairs = zip(["", *argv], argv)
+    return [word for before, word in pairs if {before, word.partition("=")[0]}.isdisjoint(flags)]
+
+
+def _number(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def _decibels(text):
+    try:
+        if 0 < (decibels := float(text)) < float("inf"):
+            return decibels
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of decibels above 0")
+
+
+def _augmentation(text):
+    try:
+        return augment.parse(text)
+    except ZooError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _fold(text):
@@ -43,10 +79,19 @@ def _add_flags(parser, recipe):
                         "for cross-validation (default: the first, or the official test split)")  # fmt: skip
     parser.add_argument("--epochs", type=int, help=f"instead of the published {recipe.train.epochs}")
     parser.add_argument("--seed", type=int, default=0, help="repeats a run (default %(default)s)")
+    parser.add_argument("--seeds", type=_number, default=1, metavar="N", help="train N times, from --seed and those "
+                        "that follow it: one folder, with the mean and both ends over them")  # fmt: skip
+    parser.add_argument("--jobs", type=_number, default=1, metavar="N", help="train N folds or seeds at a time, each "
+                        "in a process with its share of the cores (default %(default)s)")  # fmt: skip
     parser.add_argument("--front-end", choices=recipe.front_ends, default=next(iter(recipe.front_ends)),
                         help="what the backbone hears (default %(default)s)")  # fmt: skip
     parser.add_argument("--variants", default="base", metavar="A,B", help="which to export, of "
                         f"{', '.join(recipe.variants)} (default %(default)s)")  # fmt: skip
+    parser.add_argument("--trim-db", type=_decibels, metavar="DB", help="cut what lies so far under its envelope's "
+                        "maximum out of every clip, those that test too; the 2024 paper has 20")  # fmt: skip
+    parser.add_argument("--augment", metavar="A,B", type=_augmentation, help="what else is done to sounds that train, "
+                        "in place of the recipe's own: noise=LOW:HIGH (dB under them), equaliser=DB (of each octave, "
+                        "either way), room=LOW:HIGH (s of reverberation), masks=SHARE (of columns)")  # fmt: skip
     parser.add_argument("--init-from", metavar="PATH", help="weights to begin with: an exported folder of the zoo, or "
                         "YAMNet's yamnet.h5 or .tflite; what fits no layer (the head) begins anew")  # fmt: skip
     parser.add_argument("--freeze", action="store_true", help="train the head alone, on top of --init-from")

@@ -30,7 +30,7 @@ def export_fold(task, fold, folders):
     what = (recipe.name, args.front_end, args.dataset, builder.builder_config.name)
     run_folder = task.runs / "-".join([*what, f"fold{fold}", f"{task.plan.epochs}epochs", f"seed{args.seed}"])
 
-    teacher = args.teacher and teachers.open_teacher(args.teacher, labels, train, front_end, args.seed)
+    teacher = args.teacher and teachers.open_teacher(args.teacher, task.labelling, train, front_end, args.seed)
     stages = Stages(task, train, run_folder, teacher)
     calibration, targets = pipeline.unmixed_crops(
         train, front_end.num_samples, recipe.calibration_crops, args.seed, recipe.waveforms.padding
@@ -45,15 +45,17 @@ def export_fold(task, fold, folders):
             "dataset": args.dataset,
             "test_fold": fold,
             "test_clips": len(test),
-            "test_classes": [labels[target] for target in sorted(set(test.targets.tolist()))],
+            "test_classes": [labels[number] for number in task.labelling.present(test.targets)],
             "train_clips": len(train),
             "crops_per_clip": recipe.waveforms.eval_crops,
             "padding": recipe.waveforms.padding,
+            "trim_db": recipe.waveforms.trim_db,
             "embedding": args.embedding,
             "sample_rate_hz": front_end.sample_rate_hz,
             "num_samples": front_end.num_samples,
             "front_end": args.front_end,
             "labels": labels,
+            "metric": task.labelling.metric,
             "epochs": len(made.history),
             "steps": made.steps,
             "seed": args.seed,
@@ -69,33 +71,38 @@ def export_fold(task, fold, folders):
             # Export
             model = assembly.join(front_end.build(), made.backbone)
             keras_files.save(model, unfinished)
+            labelling, metrics["thresholds"] = _tuned(task, unfinished, train, validation)
             about = _about(metrics)
             written = write_models(
-                unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labels, task.quantisation,
+                unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labelling, task.quantisation,
                 about, recipe.micro,
             )  # fmt: skip
             if args.embedding:
-                write_embedding(unfinished, front_end, made.backbone, labels, about)
+                write_embedding(unfinished, front_end, made.backbone, labelling, about)
             column_stride_samples = metrics["column_stride_samples"] = written.column_stride_samples
-            metrics["calibration_accuracy"] = written.calibration_accuracy
-            metrics["sensitivity"] = [row._asdict() for row in written.sensitivity]
+            metrics[f"calibration_{labelling.metric}"] = written.calibration_metric
+            metrics["sensitivity"] = [
+                dict(zip(("tensor", "snr_db", labelling.metric, "changed"), row)) for row in written.sensitivity
+            ]
             metrics["wide_tensors"] = written.wide
             # Proof: each file as its users run it, on the test fold, once
             crops = task.judged(test)
             scores, metrics["files"] = files.score_files(
-                unfinished, column_stride_samples, test, crops, args.seed, run_folder / "scores"
+                unfinished, column_stride_samples, test, crops, labelling, args.seed, run_folder / "scores"
             )
-            decisions.write(unfinished / decisions.FILE, test, labels, scores)
+            decisions.write(unfinished / decisions.FILE, test, labelling, scores)
             if len(validation):
-                metrics["validation"] = _validation(task, unfinished, validation, args.seed)
-            metrics |= _micro_figures(task, unfinished, column_stride_samples, made.backbone, calibration, crops)
+                metrics["validation"] = _validation(task, unfinished, validation, labelling)
+            metrics |= _micro_figures(
+                task, unfinished, column_stride_samples, made.backbone, calibration, crops, labelling
+            )
             metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
             # Report
             metrics["parameters"] = counts.trainable_parameters(model)
             metrics["macs"] = counts.macs(made.backbone)
             metrics["paper_flops"] = counts.paper_flops(made.backbone)
-            confusion = evaluation.confusion(scores["model.h5"], test.targets, len(labels))
-            card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, confusion)
+            tables = labelling.tables(scores["model.h5"], test.targets)
+            card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, tables)
             if made.pruning:
                 base = stages.made("base").backbone
                 card.draw_pruning(unfinished, base, made.backbone, made.pruning.saliency, metrics)
@@ -104,15 +111,31 @@ def export_fold(task, fold, folders):
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
 
 
-def _validation(task, folder, clips, seed):
+def _tuned(task, folder, train, validation):
+    """(the labelling with its thresholds, what is told of them): chosen on clips that do not test."""
+    split, clips = ("validation", validation) if len(validation) else ("training", train)
+
+    def score(clips):
+        return evaluation.clip_scores(keras_files.open_h5(folder / "model.h5"), task.judged(clips), "thresholds")
+
+    labelling = task.labelling.tuned(score, clips)
+    if not labelling.thresholds:
+        return labelling, None
+    return labelling, {
+        "chosen_on": split,
+        "clips": len(clips),
+        "by_class": dict(zip(task.labels, labelling.thresholds)),
+    }
+
+
+def _validation(task, folder, clips, labelling):
     """Figures of model.h5 on the clips that neither train nor test: what settings may be chosen by."""
     scores = evaluation.clip_scores(keras_files.open_h5(folder / "model.h5"), task.judged(clips), "validation")
-    decided = scores.argmax(axis=1)
-    figures = evaluation.figures(decided, decided, clips.targets, clips.sources, seed)
-    return {"clips": len(clips), **{name: figures[name] for name in ("accuracy", "low", "high")}}
+    figures = labelling.figures(scores, scores, clips.targets, clips.sources, task.args.seed)
+    return {"clips": len(clips), **{name: figures[name] for name in (labelling.metric, "low", "high")}}
 
 
-def _micro_figures(task, folder, column_stride_samples, backbone, calibration, crops):
+def _micro_figures(task, folder, column_stride_samples, backbone, calibration, crops, labelling):
     """What is told of micro/'s stream; nothing, where there is none."""
     if not column_stride_samples:
         return {"tflm_bytes_unlike_litert_reference": None, "front_end_decisions": None, "stream": None}
@@ -121,7 +144,7 @@ def _micro_figures(task, folder, column_stride_samples, backbone, calibration, c
         "tflm_bytes_unlike_litert_reference": files.differing_bytes(
             folder, column_stride_samples, calibration[:COMPARED_CROPS]
         ),
-        "front_end_decisions": files.front_end_decisions(folder, column_stride_samples, front, crops),
+        "front_end_decisions": files.front_end_decisions(folder, column_stride_samples, front, crops, labelling),
         "stream": microcontroller.report(folder)["stream"],
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from zoo.augment import Masks
 from zoo.frontends import MFCC, LogMel, Raw
 from zoo.pipeline import Waveforms
 from zoo.training import Plan
@@ -21,6 +22,7 @@ class Recipe:
     quick_epochs: int  # of --quick
     variants: dict[str, tuple]  # exported variant -> the steps that make it, after those of a variant named first
     seam: str = ""  # the backbone's layer where sound has become columns over time; "": its input is that already
+    masks: Masks | None = None  # over the front end's columns, while the net trains
     micro: bool = True  # whether micro/ is made of it: not where no board holds it, or TFLM lacks an operator
     calibration_crops: int = 256  # that set the ranges of int8, and by which tensors are widened
 

@@ -1,18 +1,20 @@
-"""What `python -m recipes.NAME` does: the checks, then one test fold, or all of them and their cross-validation.
+"""What `python -m recipes.NAME` does: the checks, then one training, or one for each seed and test fold and all of them
+in one folder.
 
 Whatever is unfinished lies in runs/, and the same command goes on from there.
 """
 
-import hashlib
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from zoo.backend import tf
 
 from recipes import cross_validation, flags
 from recipes.fold import export_fold
-from recipes.task import Task, begun_with, is_exported, is_finished
-from zoo import __version__, datasets, distribution, pipeline, transfer
+from recipes.task import Task, is_exported
+from zoo import datasets, distribution, pipeline, transfer
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.export.folder import Quantisation
@@ -41,6 +43,11 @@ def run(recipe, args):
 
     Raises: ZooError for bad input, before any work whose result it would spoil.
     """
+    if args.trim_db is not None:
+        recipe = replace(recipe, waveforms=replace(recipe.waveforms, trim_db=args.trim_db))
+    if args.augment:
+        augmentation, masks = args.augment
+        recipe = replace(recipe, waveforms=replace(recipe.waveforms, augmentation=augmentation), masks=masks)
     variants = args.variants.split(",")
     unknown = [variant for variant in variants if variant not in recipe.variants]
     if unknown:
@@ -49,6 +56,10 @@ def run(recipe, args):
         raise ZooError(f"--teacher: none of {args.variants} is taught; see --help for those that are")
     if args.freeze and not args.init_from:
         raise ZooError("--freeze keeps the weights of --init-from, which is not given")
+    if args.jobs > 1 and "TF_CONFIG" in os.environ:
+        raise ZooError(
+            "--jobs shares one machine out, TF_CONFIG joins several for one training: do without one of them"
+        )
     folders = {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
         if folder.exists() and not args.overwrite and not is_exported(folder, args):
@@ -62,7 +73,7 @@ def run(recipe, args):
 
     runs = distribution.own(RUNS)
     builder = datasets.load(args.dataset, runs / "cache", args.data_dir, args.skip_bad)
-    clips = pipeline.clips_at(builder, front_end.sample_rate_hz, runs / "cache")
+    clips = pipeline.clips_at(builder, front_end.sample_rate_hz, runs / "cache", recipe.waveforms.trim_db)
     distribution.check_same("command or data", (args.command, builder.builder_config.name), distribution.strategy())
     task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
     test_folds = builder.test_folds(clips.folds.tolist())
@@ -70,27 +81,11 @@ def run(recipe, args):
         test_folds = [test_folds[0] if args.fold is None else args.fold]
     if args.init_from:
         transfer.check(args.init_from, task.labels, test_folds)
-    if len(test_folds) == 1:
+    trainings = [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]
+    if len(trainings) == 1:
         export_fold(task, test_folds[0], folders)
     else:
-        _cross_validate(task, test_folds, folders)
-
-
-def _cross_validate(task, test_folds, folders):
-    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, task.args)}
-    if not folders:
-        return
-    # Of another command, or of other settings, the folds are others.
-    begun, waveforms = begun_with(task.args), task.recipe.waveforms
-    settings = (task.args.command, begun, task.plan, waveforms, task.front_end, __version__)
-    key = hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
-    staged = task.runs / "folds" / f"{task.builder.builder_config.name}-{key}"
-    for fold in test_folds:
-        export_fold(task, fold, {variant: staged / str(fold) / folder.name for variant, folder in folders.items()})
-    if distribution.is_chief():
-        for folder in folders.values():
-            found = {fold: staged / str(fold) / folder.name for fold in test_folds}
-            cross_validation.collect(found, folder, task.builder, task.args)
+        cross_validation.cross_validate(task, trainings, folders)
 
 
 def _folder_name(recipe, variant, args):

@@ -13,6 +13,7 @@ from zoo.backend import keras
 
 from recipes.task import Task, begun_with
 from zoo import assembly, pipeline, training, transfer
+from zoo.augment import SpecAugment
 from zoo.errors import ZooError
 from zoo.measure import payoff
 
@@ -55,6 +56,7 @@ class Stages:
         task, args = self.task, self.task.args
         keras.utils.set_random_seed(args.seed)
         backbone = task.recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
+        backbone = task.labelling.with_head(backbone)
         step, frozen = "train", ()
         if args.init_from:
             filled = transfer.fill(backbone, args.init_from, task.labels)
@@ -69,7 +71,15 @@ class Stages:
         """Eight hex digits of all that a stage's weights depend on and its folder's name does not tell."""
         task = self.task
         waveforms = replace(task.recipe.waveforms, eval_crops=0)  # those judge, and train nothing
-        values = (task.front_end, task.plan, waveforms, begun_with(task.args), task.args.freeze, *values)
+        values = (
+            task.front_end,
+            task.plan,
+            waveforms,
+            task.recipe.masks,
+            begun_with(task.args),
+            task.args.freeze,
+            *values,
+        )
         return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
 
     def _step(self, made, key):
@@ -99,26 +109,27 @@ class Stages:
         return Made(backbone, history, [*made.steps, {**record, "unpaid": unpaid}], pruning)
 
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
-        task, seed = self.task, self.task.args.seed
+        task, seed, masks = self.task, self.task.args.seed, self.task.recipe.masks
+        taught = objective and replace(objective, labelling=task.labelling)
 
         def batches(first_epoch, last_epoch):
             mixed = pipeline.mixed_crops(
                 self.clips, task.front_end.num_samples, len(task.labels), task.recipe.waveforms, seed,
                 plan.batch_size, first_epoch, last_epoch,
             )  # fmt: skip
-            if objective is None:
+            if taught is None:
                 return mixed
-            return mixed.map(lambda waveforms, labels: (waveforms, objective.labels(labels, self._teach(waveforms))))
+            return mixed.map(lambda waveforms, labels: (waveforms, taught.labels(labels, self._teach(waveforms))))
 
         return training.fit(
-            assembly.join(task.front_end.build(), backbone),
+            assembly.join(task.front_end.build(), backbone, masks and SpecAugment(*masks, name="masks")),
             plan,
             batches,
             pipeline.steps_per_epoch(self.clips, plan.batch_size),
             self.folder / stage,
             seed,
             callbacks,
-            objective,
+            taught or task.labelling.objective,
         )
 
     @property

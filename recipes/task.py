@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.recipe import Recipe
-from zoo import distribution, pipeline, training, transfer
+from zoo import distribution, labelling, pipeline, training, transfer
 from zoo.export.folder import Quantisation
 
 
@@ -24,9 +24,14 @@ class Task:
     runs: Path  # where trainings are kept
 
     @property
+    def labelling(self):
+        """Of the data set's clips: one class each, or any number."""
+        return labelling.of(self.builder)
+
+    @property
     def labels(self):
         """The classes, in the order of the scores."""
-        return self.builder.info.features["label"].names
+        return list(self.builder.class_names)
 
     def judged(self, clips):
         """What each clip is judged by: one array (crops, samples) a clip."""

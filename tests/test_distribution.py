@@ -54,8 +54,8 @@ def noises():
     samples = [rng.normal(300, 500 * 4**target, length) for target, length in zip(targets, lengths, strict=True)]
     names = np.array([f"{i}.wav" for i in range(len(targets))])
     return pipeline.Clips(
-        np.concatenate(samples).astype(np.int16), np.cumsum([0, *lengths]), targets, np.ones_like(targets), names,
-        names, sample_rate_hz=8_000,
+        np.concatenate(samples).astype(np.int16), np.cumsum(lengths) - lengths, np.cumsum(lengths), targets,
+        np.ones_like(targets), names, names, sample_rate_hz=8_000,
     )  # fmt: skip
 
 

@@ -23,9 +23,11 @@ AS_THEY_ARE = pipeline.Waveforms(max_stretch=1.0, max_gain_db=0.0)
 def clips_of(waveforms, targets, rate_hz=RATE_HZ):
     waveforms = [np.round(np.asarray(x) * 32_768).astype(np.int16) for x in waveforms]
     rows = range(len(targets))
+    ends = np.cumsum([len(x) for x in waveforms])
     return pipeline.Clips(
         samples=np.concatenate(waveforms),
-        starts=np.cumsum([0, *map(len, waveforms)]),
+        starts=np.append(0, ends[:-1]),
+        ends=ends,
         targets=np.asarray(targets),
         folds=np.array([1 + row % 5 for row in rows]),
         files=np.array([f"{row}.wav" for row in rows]),
@@ -249,11 +251,97 @@ def envnet_crop(clip, stretch, position, num_samples):
 def test_a_stretched_crop_is_envnets(length, stretch, position):
     stretch, position = np.float32(stretch), np.float32(position)  # as they are drawn
     clips = clips_of([np.random.default_rng(seed).uniform(-1, 1, length) for seed in range(3)], [0, 1, 2])
-    crop = pipeline._stretched_crop(clips.samples, *clips.starts[1:3], 1_000, 500, stretch, position).numpy()
+    crop = pipeline._stretched_crop(
+        clips.samples, clips.starts[1], clips.ends[1], 1_000, 500, stretch, position
+    ).numpy()
     wanted = envnet_crop(clips.waveform(1).astype(np.float64), float(stretch), float(position), 1_000)
     # The fade of the last sample of a stretched clip ends where EnvNet-v2 cuts it off: one sample at most.
     differing = np.flatnonzero(np.abs(crop - wanted) > 1e-6)  # weights in float32
     assert len(differing) <= (0 if stretch == 1 else 2)
+
+
+# Several labels a clip, and classes drawn alike
+
+
+def levels_of(targets, length=3 * CROP):
+    """Clips that are told apart by their level: clip i is (i + 1) hundredths all the way."""
+    return clips_of([np.full(length, (i + 1) / 100) for i in range(len(targets))], targets)
+
+
+UNMIXED = replace(AS_THEY_ARE, mix="none", padding=0.0)
+SEVERAL = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]], np.uint8)
+
+
+def test_labels_of_several_classes_are_mixed_as_their_sounds_are():
+    _, labels = mixed(levels_of(SEVERAL[:2]), 4, epochs=(0, 10))
+    # The two clips share the second class, which is there whatever the ratio; none has the fourth.
+    np.testing.assert_allclose(labels[:, 1], 1, atol=1e-6)
+    np.testing.assert_allclose(labels[:, 0] + labels[:, 2], 1, atol=1e-6)
+    assert not labels[:, 3].any() and labels[:, 0].min() < 0.1 and labels[:, 0].max() > 0.9
+    crops, labels = mixed(levels_of(SEVERAL), 4, UNMIXED, batch_size=5)
+    chosen = np.round(100 * crops.mean(axis=1)).astype(int) - 1
+    assert sorted(chosen) == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(labels, SEVERAL[chosen])
+
+
+@pytest.mark.parametrize("sampling", ["all", "balanced"])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_clip_is_mixed_with_another_one_that_differs(several, sampling):
+    own = np.eye(5, dtype=np.uint8)
+    clips = levels_of(np.append(own, np.ones((5, 1), np.uint8), axis=1) if several else [0, 0, 0, 1, 2])
+    _, labels = mixed(clips, 6, replace(AS_THEY_ARE, sampling=sampling), epochs=(0, 40))
+    if several:
+        np.testing.assert_allclose(labels[:, 5], 1, atol=1e-6)  # that all of them have
+        labels = labels[:, :5]
+    assert (np.count_nonzero(labels, axis=1) == 2).all() and labels.any(axis=0).sum() == (5 if several else 3)
+
+
+@pytest.mark.parametrize("targets", [SEVERAL, np.array([0] * 6 + [1] * 2 + [3])], ids=["several", "one"])
+def test_balanced_sampling_draws_a_class_and_then_a_clip_of_it(targets):
+    clips, num_epochs = levels_of(targets), 250
+    crops, _ = mixed(clips, 4, replace(UNMIXED, sampling="balanced"), epochs=(0, num_epochs), num_samples=2_048)
+    draws = num_epochs * 8 * pipeline.steps_per_epoch(clips, 8)  # an epoch is as long as ever
+    assert len(crops) == draws
+    found = np.bincount(np.round(100 * crops.mean(axis=1)).astype(int) - 1, minlength=len(clips)) / draws
+    has = targets if targets.ndim == 2 else np.eye(4)[targets]
+    classes = has[:, has.any(axis=0)]
+    wanted = (classes / classes.sum(axis=0)).mean(axis=1)
+    # Four standard deviations of a share among so many draws.
+    np.testing.assert_array_less(np.abs(found - wanted), 4 * np.sqrt(wanted * (1 - wanted) / draws))
+
+
+def test_balanced_epochs_after_a_restart_are_those_of_a_run_that_never_stopped():
+    clips, balanced = levels_of(SEVERAL), pipeline.Waveforms(sampling="balanced")
+    whole, rest = (mixed(clips, 4, balanced, batch_size=4, epochs=epochs) for epochs in ((0, 5), (3, 5)))
+    np.testing.assert_array_equal(whole[0][3 * 8 :], rest[0])
+    np.testing.assert_array_equal(whole[1][3 * 8 :], rest[1])
+    assert not (whole[0][:8] == whole[0][8:16]).all()
+
+
+def test_a_sampling_that_is_none_and_a_single_clip_to_mix_are_refused():
+    with pytest.raises(ValueError, match="sampling is all or balanced"):
+        pipeline.Waveforms(sampling="some")
+    with pytest.raises(ZooError, match="needs two clips"):
+        mixed(levels_of(SEVERAL[:1]), 4)
+
+
+def test_more_sound_than_memory_holds_is_mixed_and_judged_where_it_lies(tmp_path):
+    """A file of a terabyte, most of it a hole: whoever copied it would find no memory."""
+    count, path = 5 * 10**11, tmp_path / "samples.int16"
+    with open(path, "wb") as file:
+        file.truncate(2 * count)
+    samples = np.memmap(path, np.int16, "r+")
+    samples[-CROP:] = 3_277
+    starts = np.array([0, 10**11, count - CROP])
+    names = np.array(["first", "middle", "last"])
+    clips = pipeline.Clips(samples, starts, starts + CROP, np.arange(3), np.ones(3, int), names, names, RATE_HZ)
+    crops, labels = mixed(clips, 3, UNMIXED, batch_size=3)
+    np.testing.assert_allclose(crops.mean(axis=1), 0.1 * (labels.argmax(axis=1) == 2), atol=1e-5)
+    last = clips.where(clips.files == "last")
+    assert np.shares_memory(last.samples, samples)
+    (judged,) = pipeline.judging_crops_of(last, CROP, 1, padding=0.0)
+    np.testing.assert_allclose(judged, 0.1, atol=1e-5)
+    np.testing.assert_allclose(pipeline.unmixed_crops(last, CROP, 2, 0, padding=0.0)[0], 0.1, atol=1e-5)
 
 
 # The crops that judge
@@ -284,6 +372,15 @@ def test_a_single_judging_crop_hears_the_clip():
     assert crop.shape == (1, 1_000) and crop.all()
 
 
+def test_judging_crops_of_clips_are_cut_as_they_are_asked_for(noises):
+    crops = pipeline.judging_crops_of(noises, 1_000, 3, 0.1)
+    assert len(crops) == 12
+    for i, found in enumerate(crops):
+        np.testing.assert_array_equal(found, pipeline.judging_crops(noises.waveform(i), 1_000, 3, 0.1))
+    with pytest.raises(IndexError):
+        crops[12]
+
+
 def test_unmixed_crops_repeat_with_their_seed_and_are_pieces_of_clips(noises):
     crops, targets = pipeline.unmixed_crops(noises, 1_001, 30, seed=3)
     assert crops.shape == (30, 1_001) and crops.dtype == np.float32
@@ -292,7 +389,7 @@ def test_unmixed_crops_repeat_with_their_seed_and_are_pieces_of_clips(noises):
     for crop, target in zip(crops, targets, strict=True):
         whole = np.round(crop[np.flatnonzero(crop)] * 32_768).astype(np.int16).tobytes()
         of_target = [
-            noises.samples[noises.starts[i] : noises.starts[i + 1]] for i in np.flatnonzero(noises.targets == target)
+            noises.samples[noises.starts[i] : noises.ends[i]] for i in np.flatnonzero(noises.targets == target)
         ]
         assert any(whole in clip.tobytes() for clip in of_target)
 
@@ -331,7 +428,7 @@ def test_real_clips_are_kept_with_their_rows(esc10_builder, esc10_clips):
     assert (np.diff(esc10_clips.targets) >= 0).all()  # sorted by class, which mixing counts on
     assert np.bincount(esc10_clips.targets).tolist() == [5] * 10
     assert np.bincount(esc10_clips.folds).tolist() == [0] + [10] * 5
-    names = esc10_builder.info.features["label"].names
+    names = esc10_builder.class_names
     official = {"dog": 0, "rooster": 1, "rain": 10, "sea_waves": 11, "crackling_fire": 12, "crying_baby": 20,
                 "sneezing": 21, "clock_tick": 38, "helicopter": 40, "chainsaw": 41}  # fmt: skip
     for target, fold, file, source in zip(
@@ -359,11 +456,11 @@ def test_clips_are_decoded_once_and_then_read_from_the_cache(esc10_builder, tmp_
     assert len(decoded) == 3 and decoded.sample_rate_hz == 16_000
     monkeypatch.setattr(esc10_builder, "as_dataset", None)  # whoever decodes again fails
     cached = pipeline.clips_at(esc10_builder, 16_000, tmp_path)
-    for column in ("samples", "starts", "targets", "folds", "files", "sources"):
+    for column in ("samples", "starts", "ends", "targets", "folds", "files", "sources"):
         np.testing.assert_array_equal(getattr(cached, column), getattr(decoded, column))
         assert getattr(cached, column).dtype == getattr(decoded, column).dtype
     assert [path.name for path in tmp_path.iterdir()] == [
-        f"esc10-{esc10_builder.builder_config.name}-16000hz.npz"
+        f"esc10-{esc10_builder.builder_config.name}-16000hz"
     ]  # and nothing half-written
 
 

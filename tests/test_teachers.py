@@ -12,8 +12,10 @@ from scipy.special import softmax
 from zoo import frontends, pipeline, teachers
 from zoo.errors import ZooError
 from zoo.export import keras_files, tflite
+from zoo.labelling import Multiclass
 
 LABELS = ["dog", "rain", "siren"]
+LABELLING = Multiclass(LABELS)
 STUDENT = frontends.Raw(sample_rate_hz=20_000, num_samples=30_000)  # 1.5 s
 
 
@@ -23,7 +25,8 @@ def training_clips():
     targets, folds = np.repeat(np.arange(3), 2), np.tile([2, 3], 3)
     names = np.array([f"{i}" for i in range(6)])
     samples = np.random.default_rng(0).integers(-9_000, 9_000, 6 * 20_000).astype(np.int16)
-    return pipeline.Clips(samples, np.arange(7) * 20_000, targets, folds, names, names, 20_000)
+    starts = np.arange(6) * 20_000
+    return pipeline.Clips(samples, starts, starts + 20_000, targets, folds, names, names, 20_000)
 
 
 def band_powers(num_samples, sample_rate_hz):
@@ -61,7 +64,7 @@ def test_a_zoo_teacher_scores_as_the_model_that_was_exported(tmp_path, tiny_mode
     folder = exported(tmp_path, tiny_model)
     waveforms = tones([100, 3_000])
     for path in (folder, folder / "model.h5", str(folder)):
-        teach = teachers.open_teacher(path, LABELS, training_clips, STUDENT)
+        teach = teachers.open_teacher(path, LABELLING, training_clips, STUDENT)
         # One model, run in a graph and outside of one.
         np.testing.assert_allclose(teach(waveforms), tiny_model(waveforms), atol=1e-6)
 
@@ -71,7 +74,7 @@ def test_a_teacher_that_holds_kapre_layers_opens(tmp_path, training_clips):
     spectrogram = front_end.build()
     scores = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(spectrogram.output))
     folder = exported(tmp_path, keras.Model(spectrogram.input, scores), sample_rate_hz=16_000)
-    teach = teachers.open_teacher(folder, LABELS, training_clips, STUDENT)
+    teach = teachers.open_teacher(folder, LABELLING, training_clips, STUDENT)
     assert teach(tones([1_000])).shape == (1, 3)
 
 
@@ -79,14 +82,14 @@ def test_a_teacher_that_holds_kapre_layers_opens(tmp_path, training_clips):
 def test_a_teacher_at_another_rate_hears_the_same_sound(tmp_path, training_clips, sample_rate_hz):
     num_samples = STUDENT.num_samples * sample_rate_hz // STUDENT.sample_rate_hz
     folder = exported(tmp_path, band_powers(num_samples, sample_rate_hz), sample_rate_hz)
-    scores = teachers.open_teacher(folder, LABELS, training_clips, STUDENT)(tones([1_000, 3_000, 5_000]))
+    scores = teachers.open_teacher(folder, LABELLING, training_clips, STUDENT)(tones([1_000, 3_000, 5_000]))
     # A tone in the middle of a band spills nothing beyond it but where the resampler begins and ends.
     np.testing.assert_allclose(scores, np.eye(3), atol=0.01)
 
 
 def test_a_teacher_with_a_shorter_window_hears_all_of_a_longer_crop(tmp_path, training_clips):
     folder = exported(tmp_path, band_powers(10_000, 20_000))
-    teach = teachers.open_teacher(folder, LABELS, training_clips, STUDENT)
+    teach = teachers.open_teacher(folder, LABELLING, training_clips, STUDENT)
     low, middle, high = tones([1_000, 3_000, 5_000]).numpy()
     thirds = np.concatenate([low[:10_000], middle[:10_000], high[:10_000]])
     # Five windows: each third alone, and two halfway that hear two of equal power.
@@ -115,7 +118,7 @@ def test_a_shorter_sound_lies_in_the_middle_of_silence():
 
 def test_a_teacher_runs_in_a_dataset_map_and_repeats_itself(tmp_path, training_clips):
     folder = exported(tmp_path, band_powers(16_000, 16_000), sample_rate_hz=16_000)
-    teach = teachers.open_teacher(folder, LABELS, training_clips, STUDENT)
+    teach = teachers.open_teacher(folder, LABELLING, training_clips, STUDENT)
     batches = pipeline.mixed_crops(training_clips, 30_000, 3, pipeline.Waveforms(), 0, 3, 0, 1)
     taught = batches.map(lambda waveforms, labels: (waveforms, teach(waveforms)), num_parallel_calls=2)
     assert taught.element_spec[1].shape[1:] == (3,) and taught.element_spec[1].dtype == tf.float32
@@ -135,20 +138,20 @@ def test_a_teacher_runs_in_a_dataset_map_and_repeats_itself(tmp_path, training_c
 def test_a_teacher_of_other_classes_is_refused(tmp_path, tiny_model, training_clips, known, told_of):
     folder = exported(tmp_path, tiny_model, labels=known)
     with pytest.raises(ZooError, match=told_of) as told:
-        teachers.open_teacher(folder, LABELS, training_clips, STUDENT)
+        teachers.open_teacher(folder, LABELLING, training_clips, STUDENT)
     assert "\n" not in str(told.value)
 
 
 def test_a_teacher_that_was_trained_on_the_students_test_fold_is_refused(tmp_path, tiny_model, training_clips):
     folder = exported(tmp_path, tiny_model, test_fold=2)
     with pytest.raises(ZooError, match="fold 2"):
-        teachers.open_teacher(folder, LABELS, training_clips, STUDENT)
+        teachers.open_teacher(folder, LABELLING, training_clips, STUDENT)
 
 
 def test_what_is_no_teacher_is_refused_in_a_line(tmp_path, tiny_model, training_clips):
     def is_refused(path, match):
         with pytest.raises(ZooError, match=match) as told:
-            teachers.open_teacher(path, LABELS, training_clips, STUDENT)
+            teachers.open_teacher(path, LABELLING, training_clips, STUDENT)
         assert str(path) in str(told.value) and "\n" not in str(told.value)
 
     is_refused(tmp_path / "gone.h5", "no file")
@@ -172,7 +175,7 @@ def test_the_head_is_where_softmax_regression_has_no_slope_left():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 5)).astype(np.float32) * [1, 10, 0.1, 1, 0] + [0, 3, 0, 1, 2]  # the last tells nothing
     labels = softmax(x[:, :3] @ rng.normal(size=(3, 4)), axis=1)
-    kernel, bias = teachers.fit_head(x, labels)
+    kernel, bias = teachers.fit_head(x, labels, LABELLING)
     assert kernel.dtype == bias.dtype == np.float32 and not kernel[4].any()
     error = (softmax(x @ kernel + bias, axis=1) - labels) / len(x)
     deviation = np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
@@ -189,9 +192,9 @@ def yamnet(real_recordings):
 
 def test_yamnet_knows_real_clips_that_its_head_was_not_fitted_on(yamnet, esc10_clips, monkeypatch):
     monkeypatch.setattr(teachers, "CROPS_PER_CLIP", 3)  # a minute otherwise
-    labels = [f"class {i}" for i in range(10)]
+    labelling = Multiclass([f"class {i}" for i in range(10)])
     train, test = esc10_clips.where(esc10_clips.folds != 5), esc10_clips.where(esc10_clips.folds == 5)
-    teach = teachers.open_teacher(yamnet, labels, train, SimpleNamespace(sample_rate_hz=20_000, num_samples=30_225))
+    teach = teachers.open_teacher(yamnet, labelling, train, SimpleNamespace(sample_rate_hz=20_000, num_samples=30_225))
     crops = np.concatenate(pipeline.judging_crops_of(test, 30_225, 3))
     dataset = tf.data.Dataset.from_tensor_slices(crops).batch(3).map(teach, num_parallel_calls=2)
     scores = np.stack([batch.numpy().mean(axis=0) for batch in dataset])

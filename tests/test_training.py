@@ -148,7 +148,8 @@ def noises():
     names = np.array([f"{i}.wav" for i in range(12)])
     return pipeline.Clips(
         samples=np.concatenate(samples).astype(np.int16),
-        starts=np.cumsum([0, *lengths]),
+        starts=np.cumsum(lengths) - lengths,
+        ends=np.cumsum(lengths),
         targets=targets,
         folds=np.ones(12, int),
         files=names,

@@ -3,9 +3,19 @@
 from zoo.backend import keras
 
 
-def join(front_end, backbone):
-    """Keras model waveform -> scores. It shares the backbone's layers: training the join trains the backbone."""
-    return keras.Model(front_end.input, backbone(front_end.output), name=backbone.name)
+def join(front_end, backbone, between=None):
+    """Keras model waveform -> scores. It shares the backbone's layers: training the join trains the backbone.
+
+    between: a layer that columns pass on their way, while a net trains.
+    """
+    columns = between(front_end.output) if between else front_end.output
+    return keras.Model(front_end.input, backbone(columns), name=backbone.name)
+
+
+def with_sigmoid(backbone):
+    """The backbone with a score for each class by itself: its logits, whose softmax it has, under a sigmoid."""
+    scores = keras.layers.Activation("sigmoid", name=backbone.layers[-1].name)(backbone.layers[-1].input)
+    return keras.Model(backbone.input, scores, name=backbone.name)
 
 
 def head(backbone):

@@ -1,6 +1,7 @@
 """decisions.csv: what each file of an exported folder decided of each test clip, so that its figures can be made again.
 
-One row a clip: file, source recording, fold, its class, and under each exported file's name the class that it decided.
+One row a clip: file, source recording, fold, its class, and under each exported file's name the class that it decided;
+where a clip has any number of classes, all of them.
 """
 
 import csv
@@ -11,15 +12,15 @@ FILE = "decisions.csv"
 CLIP = ("file", "source", "fold", "class")
 
 
-def write(path, clips, labels, scores):
+def write(path, clips, labelling, scores):
     """Writes the table. clips: `zoo.pipeline.Clips`. scores: {file: (clips, classes)}."""
-    decided = [scores[file].argmax(axis=1) for file in scores]
+    targets, *decided = map(labelling.told, (clips.targets, *map(labelling.decide, scores.values())))
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow((*CLIP, *scores))
         for i in range(len(clips)):
-            told = (clips.files[i], clips.sources[i], clips.folds[i], labels[clips.targets[i]])
-            writer.writerow((*told, *(labels[of_file[i]] for of_file in decided)))
+            told = (clips.files[i], clips.sources[i], clips.folds[i], targets[i])
+            writer.writerow((*told, *(of_file[i] for of_file in decided)))
 
 
 def read(paths):

@@ -1,9 +1,12 @@
-"""How good a classifier is: scores of clips, accuracy and its interval, confusion. One code for Keras, TFLite and TFLM.
+"""How good a classifier is: scores of clips, accuracy or mean average precision and its interval, confusion. One code
+for Keras, TFLite and TFLM.
 
-Scores are float32, (clips, classes); targets are integers, (clips,).
+Scores are float32, (clips, classes). Targets are integers, (clips,), or where a clip has any number of classes 1 for
+those that it has and 0 for others, (clips, classes); so are decisions.
 """
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -11,6 +14,7 @@ from zoo.errors import ZooError
 from zoo.progress import bar
 
 LEVEL, REPLICATES = 0.95, 10_000  # of the bootstrap
+PRECISION_REPLICATES = 1_000  # each ranks all clips anew, class by class
 
 
 def clip_scores(run, crops, name="model"):
@@ -48,27 +52,103 @@ def interval(correct, groups, seed):
     kinds, groups_of_kind = np.unique([clips, hits], axis=1, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(num_groups, groups_of_kind / num_groups, size=REPLICATES)
     drawn_clips, drawn_hits = kinds @ draws.T
-    low, high = np.quantile(drawn_hits / drawn_clips, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return _ends(drawn_hits / drawn_clips)
+
+
+def _ends(drawn):
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
 def figures(decided, reference, targets, sources, seed):
     """What is told of a model, or of a file of it, as JSON holds it: its accuracy, and how it differs from `reference`.
 
-    decided, reference: classes (clips,), its own decisions and those that they are held against. sources: the clips'
-    source recordings, over which the interval is taken.
+    decided, reference: its own decisions and those that they are held against. sources: the clips' source recordings,
+    over which the interval is taken. Where a clip has any number of classes, it is right if all of them are.
     """
-    correct = decided == targets
+    correct = same(decided, targets)
     low, high = interval(correct, sources, seed)
-    lost, gained, _ = mcnemar(reference == targets, correct)
+    lost, gained, _ = mcnemar(same(reference, targets), correct)
     return {
         "accuracy": float(correct.mean()),
         "low": None if math.isnan(low) else low,  # one source recording has no interval
         "high": None if math.isnan(high) else high,
-        "changed_clips": int((decided != reference).sum()),
+        "changed_clips": int((~same(decided, reference)).sum()),
         "lost_clips": lost,  # that the reference alone gets right
         "gained_clips": gained,
     }
+
+
+def same(decided, others):
+    """Which clips are decided alike: booleans (clips,)."""
+    return (decided == others).reshape(len(decided), -1).all(axis=1)
+
+
+def average_precision(scores, targets, times=None):
+    """Average precision of each class, (classes,): nan for a class of which there is no clip.
+
+    The mean, over a class's clips, of the share that they have of all clips scored as high or higher. times: how often
+    each clip counts in each of several draws, (draws, clips); the result is then (draws, classes).
+
+    Shape: (clips, classes) twice
+    Source: as scikit-learn's average_precision_score, without interpolation.
+    """
+    draws = np.ones((1, len(scores)), np.int32) if times is None else times
+    precisions = [_average_precision(*columns, draws) for columns in zip(scores.T, np.asarray(targets, bool).T)]
+    return np.stack(precisions, axis=1) if times is not None else np.concatenate(precisions)
+
+
+def _average_precision(scores, has_it, times):
+    order = np.argsort(-scores, kind="stable")
+    scores, has_it, times = scores[order], has_it[order], times[:, order]
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of those with one score
+    clips, hits = (np.cumsum(counted, axis=1, dtype=np.int32)[:, last] for counted in (times, times * has_it))
+    gained = np.diff(hits, axis=1, prepend=0)
+    total = np.sum(gained * (hits / np.maximum(clips, 1)), axis=1)
+    return np.where(hits[:, -1] > 0, total / np.maximum(hits[:, -1], 1), np.nan)
+
+
+def mean_average_precision(scores, targets):
+    """mAP: the mean over the classes of which there is a clip."""
+    return float(np.nanmean(average_precision(scores, targets)))
+
+
+def mean_average_precision_interval(scores, targets, groups, seed):
+    """(low, high) of `mean_average_precision`: percentile bootstrap over source recordings, as `interval`.
+
+    A class that a draw has no clip of does not count in it. (nan, nan) where there is one source only.
+    """
+    _, group_of = np.unique(groups, return_inverse=True)
+    num_groups = group_of.max() + 1
+    if num_groups < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=PRECISION_REPLICATES)
+    return _ends(np.nanmean(average_precision(scores, targets, times[:, group_of].astype(np.int32)), axis=1))
+
+
+def roc_auc(scores, targets):
+    """Area under the ROC curve of each class, (classes,): how often a clip of it scores higher than one that is not, a
+    tie counting half. nan for a class that no clip has, or all.
+
+    Shape: (clips, classes) twice
+    """
+    areas = []
+    for column, has_it in zip(scores.T, np.asarray(targets, bool).T):
+        _, rank = np.unique(column, return_inverse=True)
+        hits, others = (np.bincount(rank[kind], minlength=rank.max() + 1) for kind in (has_it, ~has_it))
+        below = np.cumsum(others) - others / 2
+        pairs = hits.sum() * others.sum()
+        areas.append(hits @ below / pairs if pairs else np.nan)
+    return np.array(areas)
+
+
+def d_prime(area):
+    """How far apart two normal distributions of deviation 1 lie whose ROC curve has this area: sqrt(2) Phi^-1(area).
+
+    Source: Hershey et al. 2017, CNN architectures for large-scale audio classification, where the area is the mean one.
+    """
+    return math.copysign(math.inf, area - 0.5) if area in (0, 1) else math.sqrt(2) * NormalDist().inv_cdf(area)
 
 
 def confusion(scores, targets, num_classes):

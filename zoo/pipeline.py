@@ -6,19 +6,23 @@ it ran in this process or in one that was killed.
 
 import io
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from zoo.backend import tf
 
 import numpy as np
 
-from zoo import audio
-from zoo.atomic import whole_file
+from zoo import audio, preprocess
+from zoo.atomic import whole_folder
+from zoo.augment import Augmentation
 from zoo.errors import ZooError
 from zoo.progress import bar
 
 FULL_SCALE = 32_768.0  # samples are kept as int16; a waveform is int16 / 32768
+ALIGNMENT_BYTES = 64  # what TensorFlow asks of memory on any processor
+SAMPLES, ROWS = "samples.int16", "rows.npz"  # of a cached data set: the sound, and what is known of each clip
 
 
 @dataclass(frozen=True)
@@ -26,23 +30,29 @@ class Waveforms:
     """How waveforms become training examples and crops to judge by: values of a recipe."""
 
     mix: str = "between_class"  # or "none"
+    sampling: str = "all"  # each clip once an epoch; or "balanced", each class as often: first a class, then its clip
     max_stretch: float = 1.25  # in time and pitch, either way
     max_gain_db: float = 6.0  # either way
     padding: float = 0.5  # of a crop's length: silence before and after a clip, into which crops reach
     eval_crops: int = 10
+    trim_db: float | None = None  # `clips_at` cuts dead space out of all clips, those that test too
+    augmentation: Augmentation = Augmentation()  # beyond the papers
 
     def __post_init__(self):
-        if self.mix not in ("between_class", "none") or not 0 <= self.padding <= 0.5:
-            raise ValueError(f"Waveforms: mix is between_class or none, padding is 0 to 0.5; got {self}")
+        known = self.mix in ("between_class", "none") and self.sampling in ("all", "balanced")
+        if not known or not 0 <= self.padding <= 0.5:
+            told = "mix is between_class or none, padding is 0 to 0.5, sampling is all or balanced"
+            raise ValueError(f"Waveforms: {told}; got {self}")
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips at one rate, in memory, sorted by class. One row each in targets, folds, files and sources."""
+    """Clips at one rate, sorted by class where each has one. A row for each clip in all columns but `samples`."""
 
-    samples: np.ndarray  # int16, all clips end to end
-    starts: np.ndarray  # int64, (clips + 1,): clip i is samples[starts[i]:starts[i + 1]]
-    targets: np.ndarray
+    samples: np.ndarray  # int16, the clips end to end, in any order; of `clips_at` a file, of which pages come and go
+    starts: np.ndarray  # int64: clip i is samples[starts[i]:ends[i]]
+    ends: np.ndarray  # int64
+    targets: np.ndarray  # int64 (clips,); or, where any number of classes is heard in a clip, uint8 (clips, classes)
     folds: np.ndarray
     files: np.ndarray
     sources: np.ndarray
@@ -53,30 +63,32 @@ class Clips:
 
     def waveform(self, i):
         """Waveform (time,) of clip `i`, float32 in [-1, 1)."""
-        return self.samples[self.starts[i] : self.starts[i + 1]] / np.float32(FULL_SCALE)
+        return self.samples[self.starts[i] : self.ends[i]] / np.float32(FULL_SCALE)
 
     def where(self, keep):
-        """The clips for which the boolean array `keep` holds."""
-        chosen = np.flatnonzero(keep)
-        lengths = np.diff(self.starts)[chosen]
-        return Clips(
-            np.concatenate([self.samples[self.starts[i] : self.starts[i + 1]] for i in chosen] or [self.samples[:0]]),
-            np.concatenate([[0], np.cumsum(lengths)]),
-            *(column[chosen] for column in (self.targets, self.folds, self.files, self.sources)),
-            self.sample_rate_hz,
-        )
+        """The clips for which the boolean array `keep` holds. They share the samples: no sound is copied."""
+        columns = [f.name for f in fields(self) if f.name not in ("samples", "sample_rate_hz")]
+        return replace(self, **{name: getattr(self, name)[keep] for name in columns})
 
 
-def clips_at(builder, sample_rate_hz, cache):
-    """All `Clips` of a prepared TFDS builder at one rate, decoded and resampled once, then read from `cache`."""
-    path = Path(cache) / f"{builder.name}-{builder.builder_config.name}-{sample_rate_hz}hz.npz"
-    if not path.exists():
-        _write_clips(builder, sample_rate_hz, path)
-    with np.load(path) as file:
-        return Clips(**file, sample_rate_hz=sample_rate_hz)
+def clips_at(builder, sample_rate_hz, cache, trim_db=None):
+    """All `Clips` of a prepared TFDS builder at one rate, decoded and resampled once, then read from `cache`.
+
+    trim_db: cut out what lies so far under a clip's envelope (`zoo.preprocess`); None leaves clips as they are.
+
+    Raises: ZooError, naming the clip, where nothing is left of it.
+    """
+    trimmed = "" if trim_db is None else f"-trim{trim_db:g}db"
+    folder = Path(cache) / f"{builder.name}-{builder.builder_config.name}-{sample_rate_hz}hz{trimmed}"
+    if not folder.exists():
+        _write_clips(builder, sample_rate_hz, folder, trim_db)
+    # Writable, though nobody writes: numpy hands no other memory on without copying all of it.
+    samples = np.memmap(folder / SAMPLES, np.int16, "r+")
+    with np.load(folder / ROWS) as rows:
+        return Clips(samples, **rows, sample_rate_hz=sample_rate_hz)
 
 
-def _write_clips(builder, sample_rate_hz, path):
+def _write_clips(builder, sample_rate_hz, folder, trim_db):
     def prepare(example):
         waveform = audio.decode(example["encoded"], example["encoding"])
         waveform = audio.resample(waveform, example["sample_rate_hz"], sample_rate_hz)
@@ -84,55 +96,79 @@ def _write_clips(builder, sample_rate_hz, path):
         return tf.cast(samples, tf.int16), example["label"], example["fold"], example["file"], example["source"]
 
     dataset = builder.as_dataset(split="all", shuffle_files=False).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    progress = bar(dataset, total=builder.info.splits.total_num_examples, unit="clip",
+    progress = bar(dataset.as_numpy_iterator(), total=builder.info.splits.total_num_examples, unit="clip",
                     desc=f"{builder.name}: decode at {sample_rate_hz} Hz")  # fmt: skip
-    rows = [(*example[:3], example[3].decode(), example[4].decode()) for example in map(_to_numpy, progress)]
-    rows.sort(key=lambda row: (row[1], row[3]))
-    samples, targets, folds, files, sources = zip(*rows, strict=True)
-    npz = io.BytesIO()  # on a full disk np.savez itself would leave a ZipFile that complains when it is collected
-    with whole_file(path) as unfinished:
-        np.savez(npz, samples=np.concatenate(samples), starts=np.cumsum([0, *map(len, samples)]),
-                 targets=targets, folds=folds, files=files, sources=sources)  # fmt: skip
-        unfinished.write_bytes(npz.getbuffer())
+    rows, end = [], 0
+    with whole_folder(folder) as unfinished:
+        with open(unfinished / SAMPLES, "wb") as file:
+            for samples, label, fold, name, source in progress:
+                if trim_db is not None:
+                    samples = _trimmed(samples, sample_rate_hz, trim_db, f"{builder.name}: {name.decode()}")
+                file.write(samples.tobytes())
+                start, end = end, end + len(samples)
+                class_of = () if builder.MULTI_LABEL else label
+                rows.append((class_of, name.decode(), source.decode(), fold, label, start, end))
+        rows.sort(key=lambda row: row[:2])
+        _, files, sources, folds, labels, starts, ends = zip(*rows, strict=True)
+        targets = _multi_hot(labels, len(builder.class_names)) if builder.MULTI_LABEL else labels
+        npz = io.BytesIO()  # on a full disk np.savez itself would leave a ZipFile that complains when it is collected
+        np.savez(npz, starts=starts, ends=ends, targets=targets, folds=folds, files=files, sources=sources)
+        (unfinished / ROWS).write_bytes(npz.getbuffer())
 
 
-def _to_numpy(example):
-    return tuple(part.numpy() for part in example)
+def _trimmed(samples, sample_rate_hz, trim_db, name):
+    alive = samples[preprocess.is_alive(samples / np.float32(FULL_SCALE), sample_rate_hz, trim_db)]
+    if not len(alive):
+        raise ZooError(f"{name} is silent, and nothing is left of it; take it out, or do without --trim-db")
+    return alive
+
+
+def _multi_hot(labels, num_classes):
+    targets = np.zeros((len(labels), num_classes), np.uint8)
+    for target, classes in zip(targets, labels, strict=True):
+        target[classes] = 1
+    return targets
 
 
 def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, first_epoch, last_epoch):
     """Dataset of batches (waveform (batch, num_samples), label (batch, num_classes)), mixed as `waveforms` says.
 
     It runs from the start of `first_epoch` to the end of `last_epoch - 1`; an epoch is `steps_per_epoch` batches, in
-    which each clip comes once (a few twice, where the batch size does not divide their number).
+    which each clip comes once (a few twice, where the batch size does not divide their number), or as many of clips
+    that `waveforms.sampling` draws. A clip's partner is of another class; where a clip has several, any other clip is.
 
     Source: the ACDNet paper, section 3.2.2, equations 3 and 4, with equation 3's exponent as EnvNet-v2 has it.
+    Labels of several classes are mixed in that ratio too, as Kong et al. 2020 (PANNs) and Schmid et al. 2023 do.
     """
-    classes, first_of_class, size_of_class = np.unique(clips.targets, return_index=True, return_counts=True)
-    if waveforms.mix != "none" and len(classes) < 2:
-        raise ZooError("between-class mixing needs clips of two classes; the training folds hold one")
+    has_several = clips.targets.ndim == 2
+    if waveforms.mix != "none" and len(clips if has_several else np.unique(clips.targets)) < 2:
+        wanted = "two clips; there is but one" if has_several else "clips of two classes; the training folds hold one"
+        raise ZooError(f"between-class mixing needs {wanted}")
     padding = int(waveforms.padding * num_samples)
     examples_per_epoch = steps_per_epoch(clips, batch_size) * batch_size
-    samples, starts, targets = tf.constant(clips.samples), tf.constant(clips.starts), tf.constant(clips.targets)
-    first_of = tf.constant(first_of_class[np.searchsorted(classes, clips.targets)])
-    size_of = tf.constant(size_of_class[np.searchsorted(classes, clips.targets)])
+    samples = _tensor(clips.samples)
+    starts, ends, targets = tf.constant(clips.starts), tf.constant(clips.ends), tf.constant(clips.targets)
+    balanced = waveforms.sampling == "balanced"
+    pair = _by_class(clips, seed) if balanced else _each_in_turn(clips, seed, examples_per_epoch)
+
+    def label_of(clip):
+        return tf.cast(targets[clip], tf.float32) if has_several else tf.one_hot(targets[clip], num_classes)
 
     def example(number):
-        epoch, position = number // examples_per_epoch, number % examples_per_epoch
-        lap = epoch * 2 + position // len(clips)  # the second lap of an epoch fills its last batch
         draw = tf.random.stateless_uniform([7], [seed, number])
-        one = tf.random.experimental.index_shuffle(position % len(clips), [seed, lap], max_index=len(clips) - 1)
-        # Any clip of another class: sorted by class, those are all but one stretch.
-        other = tf.cast(draw[0] * tf.cast(len(clips) - size_of[one], tf.float32), tf.int64)
-        other = tf.where(other < first_of[one], other, other + size_of[one])
+        one, other = pair(number, draw[0])
 
         def crop(clip, stretch, start):
             stretch = waveforms.max_stretch ** (2 * stretch - 1)
-            return _stretched_crop(samples, starts[clip], starts[clip + 1], num_samples, padding, stretch, start)
+            return _stretched_crop(samples, starts[clip], ends[clip], num_samples, padding, stretch, start)
 
         gain = 10 ** (waveforms.max_gain_db * (2 * draw[6] - 1) / 20)
+
+        def heard(waveform):
+            return waveforms.augmentation.apply(waveform, clips.sample_rate_hz, [seed, number]) * gain
+
         if waveforms.mix == "none":
-            return crop(one, draw[1], draw[2]) * gain, tf.one_hot(targets[one], num_classes)
+            return heard(crop(one, draw[1], draw[2])), label_of(one)
         one_crop, other_crop = crop(one, draw[1], draw[2]), crop(other, draw[3], draw[4])
         ratio = draw[5]
         level_difference_db = audio.level_db(one_crop, clips.sample_rate_hz) - audio.level_db(
@@ -140,12 +176,63 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
         )
         p = 1 / (1 + 10 ** (level_difference_db / 20) * (1 - ratio) / ratio)
         mixed = (p * one_crop + (1 - p) * other_crop) / tf.sqrt(p**2 + (1 - p) ** 2)
-        label = ratio * tf.one_hot(targets[one], num_classes) + (1 - ratio) * tf.one_hot(targets[other], num_classes)
-        return mixed * gain, label
+        return heard(mixed), ratio * label_of(one) + (1 - ratio) * label_of(other)
 
     numbers = tf.data.Dataset.range(first_epoch * examples_per_epoch, last_epoch * examples_per_epoch)
     batches = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _tensor(samples):
+    """The tensor over `samples` where they lie, so that a file's are not brought into memory.
+
+    TensorFlow stops the process at memory that is not aligned. A file's always is; other arrays may have to be copied.
+    """
+    is_aligned = samples.ctypes.data % ALIGNMENT_BYTES == 0
+    return tf.experimental.dlpack.from_dlpack(samples.__dlpack__()) if is_aligned else tf.constant(samples)
+
+
+def _each_in_turn(clips, seed, examples_per_epoch):
+    """Function (example's number, a draw) -> (clip, its partner in mixing): each clip once, then once more."""
+    # Of several classes no two clips count as alike: each is a kind of its own.
+    kinds = clips.targets if clips.targets.ndim == 1 else np.arange(len(clips))
+    _, first_of_kind, kind_of, size_of_kind = np.unique(
+        kinds, return_index=True, return_inverse=True, return_counts=True
+    )
+    first_of, size_of = tf.constant(first_of_kind[kind_of]), tf.constant(size_of_kind[kind_of])
+
+    def pair(number, draw):
+        epoch, position = number // examples_per_epoch, number % examples_per_epoch
+        lap = epoch * 2 + position // len(clips)  # the second lap of an epoch fills its last batch
+        one = tf.random.experimental.index_shuffle(position % len(clips), [seed, lap], max_index=len(clips) - 1)
+        # Any clip of another kind: sorted, those are all but one stretch.
+        other = tf.cast(draw * tf.cast(len(clips) - size_of[one], tf.float32), tf.int64)
+        return one, tf.where(other < first_of[one], other, other + size_of[one])
+
+    return pair
+
+
+def _by_class(clips, seed):
+    """The same, drawn: a class of those that are there, each as likely, then one of its clips, each as likely."""
+    has_several = clips.targets.ndim == 2
+    class_of, clip_of = np.nonzero(clips.targets.T) if has_several else (clips.targets, np.arange(len(clips)))
+    _, first_of_class, size_of_class = np.unique(class_of, return_index=True, return_counts=True)
+    clip_of, first_of, size_of = map(tf.constant, (clip_of, first_of_class, size_of_class))
+    count = len(first_of_class)
+
+    def up_to(end, draw):
+        return tf.cast(draw * tf.cast(end, tf.float32), tf.int64)
+
+    def pair(number, draw):
+        draws = tf.random.stateless_uniform([3], tf.random.experimental.stateless_fold_in([seed, number], 1))
+        of_one = up_to(count, draws[0])
+        # From the next class round to the one before it; of several classes the clips of one class may mix too.
+        of_other = (of_one + 1 + up_to(count if has_several else count - 1, draws[1])) % count
+        one = clip_of[first_of[of_one] + up_to(size_of[of_one], draws[2])]
+        other = clip_of[first_of[of_other] + up_to(size_of[of_other], draw)]
+        return one, tf.where(other == one, (one + 1) % len(clips), other)  # never with itself
+
+    return pair
 
 
 def _stretched_crop(samples, start, end, num_samples, padding, stretch, position):
@@ -183,8 +270,24 @@ def judging_crops(clip, num_samples, count, padding=0.5):
 
 
 def judging_crops_of(clips, num_samples, count, padding=0.5):
-    """`judging_crops` of each of `clips`: a list of arrays (count, num_samples)."""
-    return [judging_crops(clips.waveform(i), num_samples, count, padding) for i in range(len(clips))]
+    """`judging_crops` of each of `clips`: a sequence of arrays (count, num_samples), each cut when it is asked for."""
+    return _JudgingCrops(clips, num_samples, count, padding)
+
+
+@dataclass(frozen=True)
+class _JudgingCrops(Sequence):  # all those of a large data set would not fit in memory
+    clips: Clips
+    num_samples: int
+    crops_per_clip: int
+    padding: float
+
+    def __len__(self):
+        return len(self.clips)
+
+    def __getitem__(self, i):
+        if not 0 <= i < len(self):
+            raise IndexError(f"no clip {i} of {len(self)}")
+        return judging_crops(self.clips.waveform(i), self.num_samples, self.crops_per_clip, self.padding)
 
 
 def _padded(clip, num_samples, padding):

@@ -13,7 +13,6 @@ from zoo.backend import keras, tf
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 import zoo.frontends  # noqa: F401  (a trained model may hold Kapre's layers: they are to be known before it is opened)
 from zoo import audio, pipeline
@@ -31,13 +30,13 @@ DECAY = 0.1  # of the kernel: half its sum of squares, times this, joins the cro
 ITERATIONS = 100  # five times as many change nothing in what was held out
 
 
-def open_teacher(path, labels, clips, front_end, seed=0):
-    """A function waveforms -> scores of `labels`, float32, which runs in a graph (Dataset.map) and outside of one.
+def open_teacher(path, labelling, clips, front_end, seed=0):
+    """A function waveforms -> scores, float32, which runs in a graph (Dataset.map) and outside of one.
 
     It takes what the student with `front_end` (a spec with sample_rate_hz and num_samples) takes.
 
-    path: a model that the zoo exported (its folder, or the model.h5 in it), or YAMNet's published .tflite. clips: those
-    that train the student; they alone fit YAMNet's head.
+    path: a model that the zoo exported (its folder, or the model.h5 in it), or YAMNet's published .tflite. labelling:
+    the student's, of `zoo.labelling`. clips: those that train the student; they alone fit YAMNet's head.
 
     Shape: (batch, num_samples) -> (batch, classes)
     Raises: ZooError if the file is neither, if it knows other classes or if it was trained on the student's test fold.
@@ -48,13 +47,13 @@ def open_teacher(path, labels, clips, front_end, seed=0):
         raise ZooError(f"teacher: no file {file}; pass an exported folder of the zoo, or YAMNet's published .tflite")
     content = file.read_bytes()
     if content[4:8] == b"TFL3":
-        return _yamnet(file, content, len(labels), clips, front_end, seed)
+        return _yamnet(file, content, labelling, clips, front_end, seed)
     if content.startswith(b"\x89HDF"):
-        return _zoo_model(file, labels, clips, front_end)
+        return _zoo_model(file, labelling, clips, front_end)
     raise ZooError(f"teacher {file}: neither a Keras .h5 nor a .tflite; pass an exported folder, or YAMNet's .tflite")
 
 
-def _zoo_model(file, labels, clips, front_end):
+def _zoo_model(file, labelling, clips, front_end):
     try:
         metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
         rate_hz, test_fold = metrics["sample_rate_hz"], metrics["test_fold"]
@@ -64,6 +63,7 @@ def _zoo_model(file, labels, clips, front_end):
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ZooError(f"teacher {file}: no exported model, or not all that lies beside one: {reason}") from error
+    labels = labelling.labels
     for its_class, students in zip_longest(known, labels, fillvalue="none"):
         if its_class != students:
             raise ZooError(
@@ -119,7 +119,7 @@ def windows(waveforms, num_samples):
     return tf.stack([padded[:, start : start + num_samples] for start in starts], axis=1)
 
 
-def _yamnet(file, content, num_classes, clips, front_end, seed):
+def _yamnet(file, content, labelling, clips, front_end, seed):
     try:
         network = LiteRT(embedding_model(content))
     except (ZooError, ValueError, struct.error) as error:  # of a file that is cut short, too
@@ -131,11 +131,11 @@ def _yamnet(file, content, num_classes, clips, front_end, seed):
         )
     embedding = _heard(lambda heard: _run(network, heard), YAMNET_RATE_HZ, YAMNET_SAMPLES, front_end)
     x, y = [], []
-    for waveforms, labels in _crops(clips, front_end.num_samples, num_classes, seed):
+    for waveforms, labels in _crops(clips, front_end.num_samples, labelling, seed):
         x.append(embedding(waveforms))
         y.append(labels)
-    kernel, bias = fit_head(np.concatenate(x), np.concatenate(y))
-    return lambda waveforms: tf.nn.softmax(embedding(waveforms) @ kernel + bias)
+    kernel, bias = fit_head(np.concatenate(x), np.concatenate(y), labelling)
+    return lambda waveforms: labelling.scores_of(embedding(waveforms) @ kernel + bias)
 
 
 def _run(network, waveforms):
@@ -149,7 +149,7 @@ def _run(network, waveforms):
     return tf.ensure_shape(tf.numpy_function(run, [waveforms], tf.float32), (None, *network.output.shape))
 
 
-def _crops(clips, num_samples, num_classes, seed):
+def _crops(clips, num_samples, labelling, seed):
     """Batches (waveforms, labels) that fit a head: crops as they judge a clip, and mixed ones, as many of either.
 
     Fitted on the first alone it is sure and wrong of mixed crops, which it is asked about; on the second alone it is
@@ -157,17 +157,18 @@ def _crops(clips, num_samples, num_classes, seed):
     """
     for i in bar(range(len(clips)), desc="YAMNet: training clips", unit="clip"):
         crops = pipeline.judging_crops(clips.waveform(i), num_samples, CROPS_PER_CLIP)
-        yield crops, np.tile(np.eye(num_classes, dtype=np.float32)[clips.targets[i]], (CROPS_PER_CLIP, 1))
+        yield crops, np.tile(labelling.ideal(clips.targets[i]), (CROPS_PER_CLIP, 1))
     mixed = pipeline.mixed_crops(
-        clips, num_samples, num_classes, pipeline.Waveforms(), seed, CROPS_PER_CLIP, 0, CROPS_PER_CLIP
+        clips, num_samples, len(labelling.labels), pipeline.Waveforms(), seed, CROPS_PER_CLIP, 0, CROPS_PER_CLIP
     )
     steps = CROPS_PER_CLIP * pipeline.steps_per_epoch(clips, CROPS_PER_CLIP)
     yield from bar(mixed, total=steps, desc="YAMNet: mixed crops", unit="batch")
 
 
-def fit_head(x, labels):
-    """(kernel, bias), float32, of softmax regression on embeddings x: scores = softmax(x kernel + bias). Labels: soft.
+def fit_head(x, labels, labelling):
+    """(kernel, bias), float32, of logistic regression on embeddings x: x kernel + bias are the logits. Labels: soft.
 
+    labelling: whether one softmax makes the scores, or a sigmoid for each class against the rest.
     Fitted on x standardised, to which the decay refers, by L-BFGS from zero.
 
     Shape: (n, width), (n, classes) -> (width, classes), (classes,)
@@ -179,10 +180,9 @@ def fit_head(x, labels):
 
     def loss_and_gradient(parameters):
         kernel, bias = np.split(parameters.reshape(shape), [-1])
-        scores = x @ kernel.astype(x.dtype) + bias
-        log_scores = scores - logsumexp(scores, axis=1, keepdims=True)
-        error = ((np.exp(log_scores) - labels) / len(x)).astype(x.dtype)
-        loss = -np.sum(labels * log_scores) / len(x) + DECAY / 2 * np.sum(kernel**2)
+        scores, likelihood = labelling.likelihood(x @ kernel.astype(x.dtype) + bias, labels)
+        error = ((scores - labels) / len(x)).astype(x.dtype)
+        loss = -likelihood / len(x) + DECAY / 2 * np.sum(kernel**2)
         return loss, np.concatenate([x.T @ error + DECAY * kernel, error.sum(axis=0, keepdims=True)]).ravel()
 
     options = {"maxiter": ITERATIONS}

@@ -32,7 +32,8 @@ def check(path, labels, test_folds):
 def fill(backbone, path, labels):
     """Gives each layer of `backbone` the weights of its namesake in `path`, where their shapes agree; returns those.
 
-    The head is filled only where the trained model has the same classes (`labels`), in the same order.
+    The head is filled only where the trained model has the same classes (`labels`), in the same order, and makes its
+    scores of logits in the same way.
 
     Raises: ZooError where `path` is neither, and where nothing fits.
     """
@@ -41,7 +42,7 @@ def fill(backbone, path, labels):
     metrics = _metrics(path)
     trained = keras.models.load_model(Path(path) / "model.h5", compile=False).layers[-1]  # of a join: the backbone
     known = {layer.name: layer for layer in trained.layers if layer.weights}
-    if metrics["labels"] != labels:
+    if metrics["labels"] != labels or _scoring(trained) != _scoring(backbone):
         del known[assembly.head(trained).name]
     namesakes = [layer for layer in backbone.layers if layer.name in known]
     filled = [layer for layer in namesakes if _shapes(layer) == _shapes(known[layer.name])]
@@ -89,6 +90,10 @@ def _metrics(folder):
         found = f"no {missing[0]} in its metrics.json" if missing else "no model.h5"
         raise ZooError(f"--init-from {folder}: {found}; pass a folder that a recipe exported")
     return metrics
+
+
+def _scoring(model):
+    return type(model.layers[-1]), model.layers[-1].get_config()
 
 
 def _shapes(layer):

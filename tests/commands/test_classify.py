@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from zoo.__main__ import main
+from zoo.export.metadata import About, with_metadata
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
@@ -47,6 +48,25 @@ def test_json_and_csv_hold_every_score(bands, recordings, classifier, capsys):
     main(["classify", "--model", str(bands.folder), "--csv", str(recordings)])
     table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert float(table[0]["middle"]) == rows[0]["scores"]["middle"] and table[0]["label"] == next(iter(expected))
+
+
+def test_all_labels_that_reach_their_thresholds_are_told(bands, recordings, classifier, capsys, tmp_path):
+    about = About("bands", "three bands", "1", "the zoo", "Apache-2.0")
+    samples, rate_hz = soundfile.read(recordings / "tone.flac", dtype="float32")
+    scores = classifier.classify(samples, rate_hz)
+    (first, _), (second, lowest), _ = scores.items()
+
+    def told(thresholds, *flags):
+        model = with_metadata(bands.file.read_bytes(), about, RATE_HZ, classifier.labels, thresholds=thresholds)
+        (tmp_path / "any.tflite").write_bytes(model)
+        main(["classify", "--model", str(tmp_path / "any.tflite"), str(recordings / "tone.flac"), *flags])
+        return capsys.readouterr().out
+
+    both = tuple(min(lowest, 0.99) / 2 if label in (first, second) else 1.0 for label in classifier.labels)
+    (row,) = json.loads(told(both, "--json"))
+    assert row["labels"] == [first, second]
+    assert told(both).split()[3::2] == [first, second]
+    assert "no label reaches its threshold" in told((1.0,) * 3)
 
 
 def test_one_bad_recording_is_told_and_the_others_are_heard(bands, recordings, capsys):

@@ -93,7 +93,8 @@ def test_yamnet_as_published_is_shown_with_both_outputs(real_recordings, capsys)
 def test_json_holds_it_all(folder, capsys):
     main(["show", str(folder / "model.tflite"), "--json"])
     told = json.loads(capsys.readouterr().out)
-    assert told["metadata"]["outputs"] == [{"name": "probability", "labels": LABELS, "score_threshold": 0.25}]
+    (output,) = told["metadata"]["outputs"]
+    assert output == {"name": "probability", "labels": LABELS, "score_threshold": 0.25, "thresholds": []}
     assert told["metadata"]["sample_rate_hz"] == 4_000
     assert told["inputs"][0]["shape"] == [1, 8] and told["inputs"][0]["scale"] is None
     assert told["operators"] == {"FULLY_CONNECTED": 1, "SOFTMAX": 1}

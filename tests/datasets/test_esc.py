@@ -11,7 +11,7 @@ import soundfile
 import tensorflow_datasets as tfds
 
 from zoo import datasets
-from zoo.datasets.esc import ESC10_LABELS, ESC50_LABELS
+from zoo.datasets.esc import ESC10_LABELS, ESC18_LABELS, ESC50_LABELS
 from zoo.errors import ZooError
 
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
@@ -94,7 +94,7 @@ def test_each_fold_is_a_split(folder, cache):
     }  # fmt: skip
     for fold in (1, 2, 3):
         assert {e["fold"] for e in tfds.as_numpy(builder.as_dataset(split=f"fold{fold}"))} == {fold}
-    assert builder.info.features["label"].names == list(ESC50_LABELS)
+    assert builder.class_names == ESC50_LABELS
     assert builder.info.metadata["skipped"] == []
 
 
@@ -104,7 +104,7 @@ def test_esc10_is_chosen_out_of_a_folder_of_esc50(folder, cache):
     assert set(found) == {name for name, *_ in ESC10_CLIPS}
     for filename, category, *_ in ESC10_CLIPS:
         assert builder.info.features["label"].int2str(found[filename]["label"]) == category
-    assert builder.info.features["label"].names == list(ESC10_LABELS)
+    assert builder.class_names == ESC10_LABELS
 
 
 def test_a_prepared_data_set_is_not_prepared_again(folder, cache, capfd):
@@ -196,6 +196,84 @@ def test_the_labels_stand_in_the_order_of_the_official_targets(real_recordings):
     assert [label for label in ESC50_LABELS if label in ESC10_LABELS] == list(ESC10_LABELS)
 
 
+# ESC-18
+
+
+def test_esc18_out_of_two_folders_side_by_side_gives_40_clips_a_class_and_144_a_fold(real_recordings):
+    rows = datasets.Esc18.rows(real_recordings)  # other data sets lie beside esc10/ and esc50_part/
+    assert Counter(row.label for row in rows) == dict.fromkeys(ESC18_LABELS, 40)
+    assert Counter(row.fold for row in rows) == dict.fromkeys(range(1, 6), 144)
+    for row in rows:
+        fold, source, _, target = row.path.stem.split("-")
+        assert (str(row.fold), row.source, row.label) == (fold, source, ESC50_LABELS[int(target)])
+        assert row.path.is_file()
+
+
+@pytest.fixture
+def side_by_side(tmp_path):
+    """A clip of each class of ESC-18: those of ESC-10 in one folder, the others in another, with one class more."""
+    folders = tmp_path / "both"
+    for name, labels in (("first", ESC10_LABELS), ("second", [*(set(ESC18_LABELS) - set(ESC10_LABELS)), "pig"])):
+        (folders / name / "audio").mkdir(parents=True)
+        (folders / name / "meta").mkdir()
+        rows = []
+        for label in labels:
+            target = ESC50_LABELS.index(label)
+            filename = f"1-{target}-A-{target}.wav"
+            soundfile.write(folders / name / "audio" / filename, np.full(80, 0.1), 8_000)
+            rows.append(dict(zip(COLUMNS, (filename, 1, target, label, label in ESC10_LABELS, target, "A"))))
+        write_table(folders / name, rows)
+    return folders
+
+
+def test_esc18_of_one_folder_and_of_two_is_the_same(side_by_side, tmp_path, cache):
+    one = tmp_path / "one"
+    shutil.copytree(side_by_side / "first", one)
+    shutil.copytree(side_by_side / "second" / "audio", one / "audio", dirs_exist_ok=True)
+    write_table(one, [*read_table(side_by_side / "first"), *read_table(side_by_side / "second")])
+    assert datasets.Esc18.fingerprint(one) == datasets.Esc18.fingerprint(side_by_side)
+    builder = datasets.load("esc18", cache, side_by_side)
+    assert builder.class_names == ESC18_LABELS
+    assert {ESC18_LABELS[example["label"]] for example in examples(builder).values()} == set(ESC18_LABELS)
+
+
+def test_esc18_of_a_part_or_with_a_clip_twice_is_refused(side_by_side):
+    with pytest.raises(ZooError, match="esc18: no clip of car_horn in .*first; point --data-dir at ESC-50's"):
+        datasets.Esc18.rows(side_by_side / "first")
+    shutil.copytree(side_by_side / "first", side_by_side / "third")
+    (table,) = (side_by_side / "third" / "meta").iterdir()
+    table.write_text(table.read_text().replace(".wav", ".ogg"))  # the same clips in another container
+    with pytest.raises(ZooError, match="esc18: .* holds 1-0-A-0 in two of its folders"):
+        datasets.Esc18.rows(side_by_side)
+
+
+# Frogs
+
+
+def test_frogs_take_their_classes_from_the_csv(tmp_path, cache):
+    folder = tmp_path / "frogs"
+    (folder / "audio").mkdir(parents=True)
+    (folder / "meta").mkdir()
+    rows = []
+    for number, (fold, species) in enumerate((fold, species) for fold in "12345" for species in "jihgfedcba"):
+        rows.append(dict(zip(COLUMNS, (f"{fold}-{number}-A-0.wav", fold, 0, species, False, number, "A"))))
+        soundfile.write(folder / "audio" / rows[-1]["filename"], np.full(64, 0.1), 32_000)
+    write_table(folder, rows, "frogs.csv")
+    builder = datasets.load("frogs", cache, folder)
+    assert builder.class_names == tuple("abcdefghij")
+    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
+        f"fold{fold}": 10 for fold in range(1, 6)
+    }
+    assert {(f"{e['fold']}", builder.class_names[e["label"]]) for e in examples(builder).values()} == {
+        (row["fold"], row["category"]) for row in rows
+    }
+
+
+def test_frogs_cannot_be_downloaded(cache):
+    with pytest.raises(ZooError, match="frogs: not published: .*--data-dir"):
+        datasets.load("frogs", cache)
+
+
 # What cannot be used
 
 
@@ -209,7 +287,7 @@ def refusal(name, cache, folder, **kwargs):
 
 def test_an_unknown_data_set_is_refused_with_those_there_are(folder, cache):
     line = refusal("esc99", cache, folder)
-    assert "esc99" in line and "esc10, esc50" in line
+    assert "esc99" in line and ", ".join(datasets.DATASETS) in line
 
 
 @pytest.mark.parametrize("there", [(), ("meta",), ("audio",), ("audio", "meta")])

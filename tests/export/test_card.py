@@ -32,6 +32,8 @@ def metrics():
         "num_samples": 30_225,
         "front_end": "raw",
         "labels": ["dog", "rain", "siren"],
+        "metric": "accuracy",
+        "thresholds": None,
         "epochs": 2_001,
         "seed": 77,
         "command": "python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR --fold 4 --seed 77",
@@ -169,6 +171,19 @@ def test_every_picture_is_linked_beside_the_card(written, metrics):
     pruned = {**metrics, "steps": [*metrics["steps"], step("PruneChannels(share=0.8)", 102, 1, 2, 3, 4)]}
     names = re.findall(r"!\[[^]]+\]\(([^)]+)\)", written(pruned))
     assert sorted(names) == sorted([*always, "pruned.png", "widths.png"])
+
+
+def test_a_card_of_several_labels_a_clip_tells_of_map_and_of_thresholds(written, metrics):
+    files = {path: {**row, "mAP": row["accuracy"], "d_prime": 2.345} for path, row in metrics["files"].items()}
+    for row in files.values():
+        del row["accuracy"]
+    thresholds = {"chosen_on": "training", "clips": 317, "by_class": {"dog": 0.25, "rain": 0.5, "siren": 0.5}}
+    changed = {"metric": "mAP", "files": files, "thresholds": thresholds, "calibration_mAP": 0.9}
+    text = written({**metrics, **changed, "validation": {"clips": 21, "mAP": 0.4567, "low": 0.4, "high": 0.5}})
+    assert cells(text, "file")[1] == "mAP" and cells(text, "model.h5")[1] == "81.25"
+    assert "d-prime of 2.35" in words(text) and "highest F1 on 317 training clips" in words(text)
+    assert "has 45.67 % (40.00 to 50.00)" in words(text)
+    assert "confusion.png" not in text and "per_class.png" in text and "sensitivity.png" in text
 
 
 def test_each_step_has_a_row_with_what_it_left(written, metrics):

@@ -11,6 +11,7 @@ import pytest
 from zoo.export.folder import FORMS, Quantisation, write_models, write_sums
 from zoo.export.metadata import About
 from zoo.frontends import Raw
+from zoo.labelling import Multiclass
 from zoo.runtime import metadata
 from zoo.runtime.interpreter import LiteRT
 
@@ -60,7 +61,8 @@ def exported(tmp_path_factory):
     folder, about = tmp_path_factory.mktemp("exported"), About("slow", "", "", "", "CC BY 4.0")
     quantisation = Quantisation(forms=tuple(FORMS))
     front_end = Raw(300, 1_000, (-1, 1))
-    return folder, write_models(folder, front_end, net, "columns", sounds, None, [*"abc"], quantisation, about)
+    labelling = Multiclass([*"abc"])
+    return folder, write_models(folder, front_end, net, "columns", sounds, None, labelling, quantisation, about)
 
 
 def test_columns_that_come_more_seldom_than_decisions_make_one_each(exported):

@@ -54,6 +54,25 @@ def test_what_is_written_is_read(described, name):
     assert [output.name for output in told.outputs] == ["probability"]
 
 
+def test_thresholds_hang_behind_the_model_as_a_calibration_that_changes_no_score(files):
+    thresholds = tuple(1 / (2 + i) for i in range(len(LABELS)))
+    model = with_metadata(files["seam_int8"], ABOUT, RATE_HZ, LABELS, thresholds=thresholds)
+    told = metadata.read(model)
+    assert (told.thresholds, told.labels, told.score_threshold) == (thresholds, tuple(LABELS), None)
+    data = {info.filename: data.decode() for info, data in archive_of(model)}
+    assert not data["score_calibration.txt"].endswith("\n")  # MediaPipe 1.2.2 would count a line more than labels
+    for line, threshold in zip(data["score_calibration.txt"].splitlines(), thresholds, strict=True):
+        scale, slope, offset, lowest = map(float, line.split(","))
+        logit = np.log(0.3) - np.log(1 - 0.3)  # what the schema's INVERSE_LOGISTIC makes of a score
+        assert scale / (1 + np.exp(-(slope * logit + offset))) == pytest.approx(0.3) and lowest == threshold
+
+
+def test_a_calibration_without_a_threshold_for_every_label_tells_of_none():
+    assert metadata._thresholds(["1,1,0,0.5", "1,1,0"]) == () == metadata._thresholds([])
+    with pytest.raises(ZooError, match="no numbers"):
+        metadata._thresholds(["1,1,0,nan"])
+
+
 def test_the_labels_hang_behind_the_model_unpacked_and_without_a_date(described):
     ((info, data),) = archive_of(described["float"])
     assert info.filename == "labels.txt" and data.decode() == "".join(f"{label}\n" for label in LABELS)

@@ -1,10 +1,12 @@
 import subprocess
 import time
 
+import numpy as np
 import pytest
 
 from zoo.errors import ZooError
-from zoo.export.micro import write_c_array, write_labels
+from zoo.export.micro import write_c_array, write_decision, write_labels
+from zoo.runtime.interpreter import Tensor
 
 PRINT_MODEL = """
 #include <cstdint>
@@ -23,6 +25,23 @@ PRINT_LABELS = """
 int main() {
   for (unsigned int i = 0; i < g_labels_len; ++i) {
     std::fwrite(g_labels[i], 1, std::strlen(g_labels[i]) + 1, stdout);
+  }
+}
+"""
+SETTINGS = """
+#include <cstdint>
+#include <cstddef>
+namespace zoo { using Score = std::int8_t; constexpr std::size_t kClasses = 3; }
+"""
+PRINT_DECISIONS = """
+#include <cstdio>
+#include "decision.h"
+void Print(const char* label, zoo::Score score) { std::printf(" %s %d", label, score); }
+int main() {
+  for (int i = -128; i < 128; ++i) {
+    const zoo::Score scores[] = {static_cast<zoo::Score>(i), static_cast<zoo::Score>(-1 - i), 0};
+    zoo::Decide(scores, Print);
+    std::puts("");
   }
 }
 """
@@ -51,6 +70,20 @@ def test_labels_stay_labels(tmp_path):
     write_labels(LABELS, tmp_path)
     printed = compiled_output(tmp_path, PRINT_LABELS, "labels")
     assert printed.decode().split("\0")[:-1] == LABELS
+
+
+@pytest.mark.parametrize("thresholds", [(0.25, 0.7003, 0.501), (255 / 256, 1e-9, 0.5), ()])
+def test_a_board_decides_as_the_file_with_its_thresholds_does(tmp_path, thresholds):
+    output = Tensor((3,), np.int8, 1 / 256, -128)
+    (tmp_path / "settings.h").write_text(SETTINGS)
+    write_labels(["a", "b", "c"], tmp_path)
+    write_decision(output, thresholds, tmp_path)
+    lines = compiled_output(tmp_path, PRINT_DECISIONS, "labels").decode().splitlines()
+    raw = np.arange(-128, 128)[:, None] * [1, -1, 0] + [0, -1, 0]
+    scores = output.from_raw(raw)
+    decided = scores >= np.array(thresholds) if thresholds else np.eye(3, dtype=bool)[scores.argmax(axis=1)]
+    for line, row, is_decided in zip(lines, raw, decided, strict=True):
+        assert line.split() == [word for i in np.flatnonzero(is_decided) for word in ("abc"[i], str(row[i]))]
 
 
 def test_five_megabytes_take_a_moment(tmp_path):

@@ -6,9 +6,11 @@ import pytest
 from zoo.errors import ZooError
 from zoo.export import mixed, seam, stream
 from zoo.export.tflm import TFLM
+from zoo.labelling import Multiclass
 from zoo.runtime.interpreter import LiteRT
 
 layers = keras.layers
+LABELLING = Multiclass("abc")
 
 
 def peaky_body(peak):
@@ -37,14 +39,14 @@ def columns():
 
 @pytest.fixture(scope="module")
 def rows(columns):
-    return mixed.sensitivity(peaky_body(1_000), columns, np.arange(64) % 3)
+    return mixed.sensitivity(peaky_body(1_000), columns, np.arange(64) % 3, LABELLING)
 
 
 def test_the_tensor_with_a_rare_peak_is_the_worst_by_far(rows):
     assert [row.tensor for row in rows][0] == "peaky_relu"
     assert {row.tensor for row in rows} == {"seam", "before_relu", "peaky_relu", "after_relu", "mean"}
-    assert rows[0].snr_db < rows[1].snr_db - 20 and rows[0].changed > 0.3 and rows[0].accuracy < 0.7
-    assert all(row.changed == 0 and row.accuracy == 1 for row in rows[1:])
+    assert rows[0].snr_db < rows[1].snr_db - 20 and rows[0].changed > 0.3 and rows[0].metric < 0.7
+    assert all(row.changed == 0 and row.metric == 1 for row in rows[1:])
 
 
 def test_sensitivity_of_a_tensor_equals_a_slow_independent_count(columns, rows):
@@ -65,7 +67,7 @@ def test_sensitivity_of_a_tensor_equals_a_slow_independent_count(columns, rows):
 def test_int8_fails_and_the_worst_tensor_alone_made_wide_cures_it_in_litert_and_in_tflm(columns, rows):
     body, targets = peaky_body(1_000), np.arange(64) % 3
     assert np.mean(LiteRT(seam.int8_body(body, columns)).run(columns).argmax(axis=1) == targets) < 0.7
-    found = mixed.widen(body, columns, rows, max_drop=0.01)
+    found = mixed.widen(body, columns, rows, 0.01, LABELLING)
     assert (found.wide, found.changed) == (("peaky_relu",), 0)
     for runner in (LiteRT(found.body), LiteRT(found.body, "reference"), TFLM(found.body)):
         np.testing.assert_array_equal(runner.run(columns).argmax(axis=1), targets)
@@ -74,13 +76,13 @@ def test_int8_fails_and_the_worst_tensor_alone_made_wide_cures_it_in_litert_and_
 
 def test_nothing_is_widened_where_int8_is_good_enough(columns, rows):
     body = peaky_body(1)
-    found = mixed.widen(body, columns, rows, max_drop=0)
+    found = mixed.widen(body, columns, rows, 0, LABELLING)
     assert found == mixed.Mixed(seam.int8_body(body, columns), (), 0)
 
 
 def test_a_drop_that_16_bits_cannot_hold_is_refused(columns, rows):
     with pytest.raises(ZooError, match=r"every tensor in 16 bits .*%.* more than max_drop 0.00%; allow more"):
-        mixed.widen(peaky_body(6e4), columns, rows, max_drop=0)
+        mixed.widen(peaky_body(6e4), columns, rows, 0, LABELLING)
 
 
 @pytest.mark.parametrize("wide", [("seam",), ("dense",), ("conv3_relu",), ("seam", "conv3_relu", "mean", "dense")])
@@ -110,7 +112,7 @@ def test_tensors_inside_a_branch_widen_all_between_its_ends():
     x = layers.GlobalAveragePooling2D(name="mean")(layers.Conv2D(3, 1, name="last")(x))
     body = keras.Model(inputs, layers.Softmax(name="scores")(x), name="body")
     columns = np.random.default_rng(0).normal(0, 1, (8, 4, 1, 3)).astype(np.float32)
-    rows = mixed.sensitivity(body, columns, np.zeros(8))
+    rows = mixed.sensitivity(body, columns, np.zeros(8), LABELLING)
     assert {row.tensor for row in rows} == {"seam", "one", "inner_relu", "sum_relu", "last", "mean"}
     model = mixed.mixed_body(body, columns, ("inner_relu",))
     details = LiteRT(model, "reference")._interpreter.get_tensor_details()

@@ -2,15 +2,18 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 from zoo.backend import keras
 
 import numpy as np
 import pytest
 
-from recipes import ds_cnn
+from recipes import cross_validation, ds_cnn, flags
 from recipes.run import main
+from zoo import jobs
 from zoo.runtime.interpreter import LiteRT
 
 RECIPE = replace(ds_cnn.RECIPE, micro=False)
@@ -133,3 +136,76 @@ def test_weights_of_another_model_are_refused(workplace, capsys):
 
 def test_a_fold_that_is_not_there_is_refused(capsys):
     assert "no fold 7" in refusal(capsys, "--fold", "7", "--out", "seventh")
+
+
+def test_a_fold_in_a_process_of_its_own_is_the_fold_of_a_single_process(workplace, exported, tmp_path, monkeypatch):
+    for name in ("tones", "runs"):
+        shutil.copytree(workplace / name, tmp_path / name)
+    (staged,) = (tmp_path / "runs" / "folds").iterdir()
+    shutil.rmtree(staged / "seed0-fold2")
+    (trained,) = (tmp_path / "runs").glob("*-fold2-*")
+    shutil.rmtree(trained)
+    cores = jobs.machine.cores()
+    monkeypatch.setattr(jobs.machine, "cores", lambda: 2 * cores)  # as many threads: sums may depend on them
+    monkeypatch.chdir(tmp_path)
+    main(RECIPE, [*FLAGS, "--fold", "all", "--embedding", "--jobs", "2"])
+    assert {path.name for path in staged.glob("*.log")} == {"seed0-fold2.log"}  # fold 1 was finished
+    found = tmp_path / "exported" / "ds_cnn-esc10"
+    assert (found / "folds" / "2.csv").read_bytes() == (exported / "folds" / "2.csv").read_bytes()
+    weights = [
+        keras.models.load_model(folder / "folds" / "2.h5", compile=False).get_weights() for folder in (found, exported)
+    ]
+    assert all((one == other).all() for one, other in zip(*weights, strict=True))
+    told = [json.loads((folder / "metrics.json").read_text()) for folder in (found, exported)]
+    assert told[0]["command"] == told[1]["command"]  # how many at a time is no part of what a run is
+    assert told[0]["cross_validation"] == told[1]["cross_validation"]
+
+
+def test_several_seeds_are_one_folder_with_the_mean_and_both_ends_over_them(workplace, tmp_path):
+    (staged,) = (workplace / "runs" / "folds").iterdir()
+    folders, rows = {}, {}
+    for seed in (3, 4, 5):
+        for fold in (1, 2):
+            folder = tmp_path / f"{seed}-{fold}"
+            shutil.copytree(staged / f"seed0-fold{fold}" / "ds_cnn-esc10", folder)
+            table = list(csv.DictReader(open(folder / "decisions.csv", newline="")))
+            for i, row in enumerate(table):  # seed 3 is right on every third clip, seed 4 on every fourth, ...
+                row["model.h5"] = row["class"] if i % seed == 0 else "none"
+            with open(folder / "decisions.csv", "w", newline="") as file:
+                writer = csv.DictWriter(file, table[0])
+                writer.writeheader()
+                writer.writerows(table)
+            folders[seed, fold], rows[seed, fold] = folder, table
+    builder = SimpleNamespace(HOMEPAGE="", LICENCE="none", CITATION="nobody")
+    args = SimpleNamespace(seed=3, command="the whole command", overwrite=False)
+    cross_validation.collect(folders, tmp_path / "all", builder, args)
+    metrics = json.loads((tmp_path / "all" / "metrics.json").read_text())
+    found, file = metrics["cross_validation"], "model.h5"
+    # Of 10 clips and of 20: 4 + 7, 3 + 5 and 2 + 4 are right.
+    assert {seed: accuracies[file] for seed, accuracies in found["seeds"].items()} == pytest.approx(
+        {"3": 11 / 30, "4": 8 / 30, "5": 6 / 30}
+    )
+    assert found["folds"]["1"][file] == pytest.approx(9 / 30) and found["test_clips"] == 30
+    figures = found["files"][file]
+    assert (figures["accuracy"], figures["lowest"], figures["highest"]) == pytest.approx((25 / 90, 6 / 30, 11 / 30))
+    assert metrics["command"] == "the whole command" and metrics["seed"] == 0  # that of the folder's own files
+    kept = {path.relative_to(tmp_path / "all").as_posix() for path in (tmp_path / "all").glob("folds*/*.csv")}
+    assert kept == {f"folds{suffix}/{fold}.csv" for suffix in ("", "-seed4", "-seed5") for fold in (1, 2)}
+    card = (tmp_path / "all" / "card.md").read_text()
+    assert "| model.h5 | 27.78 | 20.00 | 36.67 | 36.67 | 26.67 | 20.00 |" in card and "3 seeds" in card
+
+
+def test_the_command_of_one_training_is_the_whole_one_restricted_to_it():
+    argv = [*FLAGS, "--fold=all", "--seeds", "3", "--seed=7", "--jobs=2", "--out", "here", "--forms", "fp16"]
+    _, args = flags.parse(RECIPE, argv)
+    one = flags.for_one(RECIPE, args, 8, 2, "there")
+    assert (one.seed, one.seeds, one.fold, one.jobs, str(one.out)) == (8, 1, 2, 1, "there")
+    assert one.argv == [*FLAGS, "--forms", "fp16", "--fold", "2", "--seed", "8", "--out", "there"]
+    assert "--jobs" not in args.command and "--seeds 3 --seed=7" in args.command
+
+
+def test_no_seeds_and_jobs_beside_other_machines_are_refused(capsys, monkeypatch):
+    assert "'0' is no number from 1 on" in refusal(capsys, "--seeds", "0", "--out", "never")
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    monkeypatch.setattr("recipes.run.distribution.strategy", lambda: None)
+    assert "TF_CONFIG joins several" in refusal(capsys, "--jobs", "2", "--out", "never")

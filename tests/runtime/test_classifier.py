@@ -106,6 +106,25 @@ def test_a_files_own_threshold_is_where_its_events_begin(bands, tmp_path):
     assert Classifier(path).detection(on=0.8).on == 0.8
 
 
+def test_labels_with_thresholds_of_their_own_are_heard_apart(bands, tmp_path, sound):
+    from zoo.export.metadata import About, with_metadata
+
+    about = About("bands", "three bands", "1", "the zoo", "Apache-2.0")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(with_metadata(bands.file.read_bytes(), about, RATE_HZ, LABELS, thresholds=(0.2, 0.9, 0.4)))
+    classifier = Classifier(path)
+    assert classifier.decided(np.float32([0.3, 0.8, 0.5])) == [LABELS[2], LABELS[0]]
+    assert classifier.decided(np.float32([0.1, 0.8, 0.1])) == []
+    detection = classifier.detection()
+    assert (detection.on, detection.off) == ((0.2, 0.9, 0.4), (0.2, 0.3, 0.3))
+    assert classifier.detection(on=0.8).on == 0.8
+    scores = [decision.smoothed for decision in classifier.open_stream(RATE_HZ).feed(sound)]
+    heard = {event.label for event in classifier.stream([sound], RATE_HZ, detection=classifier.detection(min_s=0))}
+    assert heard == {
+        label for label, column, on in zip(LABELS, np.transpose(scores), detection.on) if max(column) >= on
+    }
+
+
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 7.0])
 def test_a_threshold_that_is_none_leaves_the_defaults(classifier, monkeypatch, threshold):
     monkeypatch.setattr(classifier, "threshold", threshold)

@@ -13,13 +13,15 @@ from zoo.errors import ZooError
 
 CLASSIFY = """\
 What a model hears in recordings: of any format, rate, length and number of channels, or folders full of them. The
-scores of a recording are the mean over its windows, quiet ones left out; --events tells when each label was heard.
+scores of a recording are the mean over its windows, quiet ones left out; --events tells when each label was heard. Of a
+model that hears any number of sounds at a time, all labels are told that reach their thresholds.
 
 examples:
   python -m zoo classify --model exported/micro_acdnet-esc10 dog.wav recordings/
   python -m zoo classify --model model.tflite --csv recordings/ > scores.csv
   python -m zoo classify --model model.tflite night.flac --events night.txt --picture night.png
 """
+NONE_HEARD = "no label reaches its threshold"
 
 
 def add(commands):
@@ -27,7 +29,7 @@ def add(commands):
     classify = add_command(commands, "classify", "what is heard in recordings", CLASSIFY)
     classify.add_argument("files", nargs="+", metavar="FILE", type=Path, help="recording, or folder of recordings")
     hearing.add_arguments(classify)
-    classify.add_argument("--top", type=int, default=3, metavar="N", help="labels in the table (default %(default)s)")
+    classify.add_argument("--top", type=int, metavar="N", help="labels in the table (default 3, or all that are heard)")
     form = classify.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON: every score, and the events")
     form.add_argument("--csv", action="store_true", help="as CSV: a column for each label")
@@ -39,7 +41,7 @@ def _classify(args):
     from zoo.runtime.extras import extra
     from zoo.runtime.recordings import find_recordings
 
-    if args.top < 1:
+    if args.top is not None and args.top < 1:
         raise ZooError("--top takes 1 or more")
     if args.picture and args.picture.suffix != ".png":
         raise ZooError(f"{args.picture}: pictures are PNG; end the name with .png")
@@ -63,14 +65,13 @@ def _classify(args):
                 print(f"python -m zoo classify: {error}", file=sys.stderr)
             told.append(row)
             if args.csv and "error" not in row:
-                scores = row["scores"]
-                rows.writerow(
-                    [file, row["seconds"], next(iter(scores)), *(scores[label] for label in classifier.labels)]
-                )
+                scores = (row["scores"][label] for label in classifier.labels)
+                rows.writerow([file, row["seconds"], "; ".join(row["labels"]), *scores])
             elif not args.json and "error" not in row:
-                best = list(row["scores"].items())[: args.top]
-                labels = "  ".join(f"{label} {score:.2f}" for label, score in best)
-                print(f"{file!s:<{width}} {row['seconds']:>10,.1f} s  {labels}")
+                heard = classifier.thresholds and not args.top
+                shown = row["labels"] if heard else list(row["scores"])[: args.top or 3]
+                labels = "  ".join(f"{label} {row['scores'][label]:.2f}" for label in shown)
+                print(f"{file!s:<{width}} {row['seconds']:>10,.1f} s  {labels or NONE_HEARD}")
     if args.json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
     failed = sum("error" in row for row in told)
@@ -117,7 +118,7 @@ def _hear(classifier, detection, file, args, event_file):
     for event in stream.ended():
         keep(event)
     with _named(file):
-        scores = classifier.ranked(mean.value())
+        scores, labels = classifier.ranked(mean.value()), classifier.decided(mean.value())
     if overview:
         from zoo import plots
         from zoo.atomic import whole_file
@@ -128,6 +129,7 @@ def _hear(classifier, detection, file, args, event_file):
         "file": str(file),
         "seconds": round(samples / recording.sample_rate_hz, 3),
         "sample_rate_hz": recording.sample_rate_hz,
+        "labels": labels,
         "scores": scores,
         "events": [event._asdict() for event in events],
     }

@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 
 from zoo.command_line import add_command
@@ -118,9 +119,14 @@ def _metadata_lines(told, inputs, all_labels):
         labels, name = list(map(_printable, output["labels"])), _printable(output["name"])
         if output["score_threshold"] is not None:
             yield _row("threshold", f"{output['score_threshold']:g} of {name}")
+        thresholds = output["thresholds"]
+        if thresholds:
+            yield _row("thresholds", f"of each label of {name}, from {min(thresholds):.3g} to {max(thresholds):.3g}")
         if labels and all_labels:
             yield _row("labels", f"{len(labels)} of {name}:")
-            yield from (f"{place:>8}  {label}" for place, label in enumerate(labels))
+            reached = [f" from {threshold:.3g} on" for threshold in thresholds]
+            for place, (label, threshold) in enumerate(zip_longest(labels, reached, fillvalue="")):
+                yield f"{place:>8}  {label}{threshold}"
         elif labels:
             more = f", … --labels shows all {len(labels)}" if len(labels) > SHOWN_LABELS else ""
             yield _row("labels", f"{len(labels)} of {name}: {', '.join(labels[:SHOWN_LABELS])}{more}")

@@ -4,15 +4,18 @@
     dataset = dataset.map(lambda x, labels: (x, objective.labels(labels, teacher(x))))
     student.compile("sgd", objective.loss, metrics=[objective.accuracy])
 
-Student and teacher both give probabilities, as every model of the zoo does; labels may be mixed (soft).
+Student and teacher both give probabilities, as every model of the zoo does; labels may be mixed (soft). Where a clip
+may have several classes, each is a distribution of its own, of being there or not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 from zoo.backend import keras, tf
 
 from zoo.errors import ZooError
+from zoo.labelling import SMALLEST_SCORE, Multiclass
 
 
 def _cross_entropy(log_teacher, log_student):
@@ -30,10 +33,6 @@ KINDS = {
     "kl_kl": (_kl_divergence, keras.losses.kl_divergence),  # equation 14
 }
 
-# A smaller score is taken for this one: the logarithm of 0 is no number. Keras's 1e-7 would be too much (at T = 5 it
-# counts as 0.04 in each class that a teacher rules out), float32's smallest too little: gradients divide by the score.
-SMALLEST_SCORE = 1e-30
-
 
 @dataclass(frozen=True)
 class Distillation:
@@ -41,7 +40,8 @@ class Distillation:
 
     kind: "ce_ce", "kl_ce" or "kl_kl" (cross-entropy or Kullback-Leibler divergence, against the teacher and against the
     labels). alpha: the weight of the labels; the teacher's is 1 - alpha. temperature: what logits are divided by before
-    the softmax, the student's and the teacher's alike; the published range is 1 to 5.
+    the softmax, the student's and the teacher's alike; the published range is 1 to 5. labelling: what scores are
+    distributions of; whoever trains sets it.
 
     Raises: ZooError if a value is outside its range.
     Source: the ACDNet paper, equations 12 to 14 and section 4.4.1.
@@ -50,6 +50,7 @@ class Distillation:
     kind: str = "kl_kl"
     alpha: float = 0.1
     temperature: float = 2.0
+    labelling: Any = field(default=Multiclass(()), repr=False)
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -74,21 +75,22 @@ class Distillation:
         Shape: (batch, 2, classes), (batch, classes) -> (batch,)
         Raises: ZooError if the labels hold no teacher's scores.
         """
-        target, teacher_scores = _unstack(labels)
+        target, teacher_scores, scores = map(self.labelling.outcomes, (*_unstack(labels), scores))
         against_teacher, against_labels = KINDS[self.kind]
         distance = against_teacher(self._tempered(teacher_scores), self._tempered(scores))
         # A gradient through the temperature shrinks by its square: the factor keeps the balance of the two terms.
         teacher_weight = (1 - self.alpha) * self.temperature**2
-        return teacher_weight * distance + self.alpha * against_labels(target, scores)
+        loss = teacher_weight * distance + self.alpha * against_labels(target, scores)
+        return tf.reduce_mean(loss, axis=[*range(1, loss.shape.rank)])
 
     def accuracy(self, labels, scores):
-        """1 for each clip whose highest score is that of its label's largest share, 0 for others: a Keras metric.
+        """The labelling's accuracy against the labels alone: a Keras metric.
 
         Shape: (batch, 2, classes), (batch, classes) -> (batch,)
         Raises: ZooError if the labels hold no teacher's scores.
         """
         target, _ = _unstack(labels)
-        return keras.metrics.categorical_accuracy(target, scores)
+        return self.labelling.accuracy(target, scores)
 
     def _tempered(self, scores):
         """log softmax(logits / T). The scores' logarithms are the logits, but for a constant that softmax ignores."""

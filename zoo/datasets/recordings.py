@@ -31,6 +31,7 @@ class Source(tfds.core.BuilderConfig):
 
     folder: Path | None = None
     skip_bad: bool = False
+    labels: tuple = ()  # the classes, in the order of the scores
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Row:
     file: str  # its name in the data set, which no other clip has
     path: Path
     fold: int
-    label: str
+    label: str | tuple  # of str, where the data set is `MULTI_LABEL`
     source: str  # the recording that it was cut from, or its speaker: what stands in for chance in intervals
     start_samples: int | None = None  # of the second of `path` that is the clip; None: all of it is
 
@@ -57,12 +58,20 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
     """One TFDS split for each fold. `info.metadata["skipped"]` names the files that --skip-bad left out."""
 
     VERSION = tfds.core.Version("1.0.0")
-    LABELS = ()
+    TASK = ""  # what there is to tell apart, in a few words
+    LABELS = ()  # empty where the folder tells
+    MULTI_LABEL = False  # whether any number of the classes is heard in a clip, or exactly one
+    NUM_CLIPS = None  # as published
+    NUM_CLASSES = None  # as published, where `LABELS` do not tell
+    SAMPLE_RATE_HZ = None  # as published; None where rates are mixed
+    PROTOCOL = ""  # how it is tested: what --fold all does
     LICENCE = ""
     CITATION = ""
     HOMEPAGE = ""
     LAYOUT = ""  # what the folder that --data-dir names must hold
+    GET = ""  # how to come by the recordings
     FOLDS = {}  # split -> fold where the splits are fixed; empty where each fold tests in its turn
+    KNOWN_BROKEN = ()  # names, without suffix, of published clips that are left out where they do not decode
 
     @classmethod
     @abstractmethod
@@ -73,9 +82,25 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
         """
 
     @classmethod
-    @abstractmethod
+    def labels(cls, folder):
+        """The classes of the data in `folder`, in the order of the scores: `LABELS`, or where there are none those of
+        the rows, sorted.
+        """
+        return cls.LABELS or tuple(sorted({row.label for row in cls.rows(folder)}))
+
+    @property
+    def class_names(self):
+        """The classes, in the order of the scores: a tuple of str."""
+        label = self.info.features["label"]
+        return tuple((label.feature if self.MULTI_LABEL else label).names)
+
+    @classmethod
     def obtain(cls, cache):
-        """The folder of the official clips, downloaded or made below `cache`."""
+        """The folder of the official clips, downloaded or made below `cache`.
+
+        Raises: ZooError, with the way to them, where they can be neither.
+        """
+        raise ZooError(f"{cls.name}: {cls.GET}; point --data-dir at the folder that holds {cls.LAYOUT}")
 
     @classmethod
     def test_folds(cls, folds):
@@ -118,12 +143,13 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
         digest = hashlib.sha256()
         rows = sorted(cls.rows(folder), key=lambda row: row.file)
         for row in bar(rows, desc=f"{cls.name}: fingerprint", unit="clip", delay=PATIENCE_S):
-            digest.update("\0".join([row.file, str(row.fold), row.label, row.source, sha256(row.path)]).encode())
+            labels = row.label if cls.MULTI_LABEL else (row.label,)
+            digest.update("\0".join([row.file, str(row.fold), *labels, row.source, sha256(row.path)]).encode())
         return digest.hexdigest()[:16]
 
     @classmethod
-    def _table(cls, path, columns):
-        """The rows of the csv at `path` as dicts, in each of which all of `columns` stand; `filename` is one.
+    def _table(cls, path, columns, names="filename"):
+        """The rows of the csv at `path` as dicts, in each of which all of `columns` stand; `names` is that of files.
 
         Raises: ZooError if it is no csv, has no rows, lacks a column or lists a clip twice.
         """
@@ -134,7 +160,7 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
             raise ZooError(f"{cls.name}: {path} is no csv in UTF-8 ({error}); mend it") from error
         if not rows or any(row.get(column) is None for row in rows for column in columns):
             raise ZooError(f"{cls.name}: {path} needs rows with the columns {', '.join(sorted(columns))}")
-        twice = [file for file, times in Counter(row["filename"] for row in rows).items() if times > 1]
+        twice = [file for file, times in Counter(row[names] for row in rows).items() if times > 1]
         if twice:
             raise ZooError(f"{cls.name}: {path} lists {twice[0]} twice; mend the csv")
         return rows
@@ -155,6 +181,7 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
             ) from error
 
     def _info(self):
+        label = tfds.features.ClassLabel(names=self.builder_config.labels)
         return tfds.core.DatasetInfo(
             builder=self,
             features=tfds.features.FeaturesDict(
@@ -162,7 +189,7 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
                     "encoded": tfds.features.Tensor(shape=(), dtype=tf.string),
                     "encoding": tfds.features.Text(),
                     "sample_rate_hz": tfds.features.Scalar(tf.int64),
-                    "label": tfds.features.ClassLabel(names=self.LABELS),
+                    "label": tfds.features.Sequence(label) if self.MULTI_LABEL else label,
                     "fold": tfds.features.Scalar(tf.int64),
                     "file": tfds.features.Text(),
                     "source": tfds.features.Text(doc="the recording that the clip was cut from, or its speaker"),
@@ -178,18 +205,22 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
         good = {}
         for row in bar(self.rows(self.builder_config.folder), desc=f"{self.name}: look at clips", unit="clip"):
             try:
-                self._read(row)  # and again when it is kept: all recordings at once would not fit in memory
+                self.read(row)  # and again when it is kept: all recordings at once would not fit in memory
                 good.setdefault(row.fold, []).append(row)
             except ZooError:
-                if not self.builder_config.skip_bad:
+                is_known = row.path.stem in self.KNOWN_BROKEN
+                if not (is_known or self.builder_config.skip_bad):
                     raise
+                if is_known:
+                    print(f"{self.name}: {row.file} does not decode, as is known of it: left out", file=sys.stderr)
                 self.info.metadata["skipped"].append(row.file)
         if not good:
             raise ZooError(f"{self.name}: no clip of {self.builder_config.folder} can be used; look at one of them")
         names = {fold: name for name, fold in self.FOLDS.items()}
         return {names.get(fold, f"fold{fold}"): self._generate_examples(good[fold]) for fold in sorted(good)}
 
-    def _read(self, row):
+    @classmethod
+    def read(cls, row):
         """The clip's `audio.Recording`.
 
         Raises: ZooError, naming the file, if it is not there or cannot be used.
@@ -198,18 +229,23 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
             raise ZooError(f"{row.path}: is listed but not there; put it back, or pass --skip-bad")
         return audio.read(row.path)
 
+    @classmethod
+    def example(cls, row):
+        """What TFDS keeps of the clip.
+
+        Raises: ZooError, as `read` does.
+        """
+        recording = cls.read(row)
+        return {
+            "encoded": recording.encoded,
+            "encoding": recording.encoding,
+            "sample_rate_hz": recording.sample_rate_hz,
+            "label": row.label,
+            "fold": row.fold,
+            "file": row.file,
+            "source": row.source,
+        }
+
     def _generate_examples(self, rows):
         for row in bar(rows, desc=f"{self.name}: keep clips", unit="clip", delay=PATIENCE_S):
-            recording = self._read(row)
-            yield (
-                row.file,
-                {
-                    "encoded": recording.encoded,
-                    "encoding": recording.encoding,
-                    "sample_rate_hz": recording.sample_rate_hz,
-                    "label": row.label,
-                    "fold": row.fold,
-                    "file": row.file,
-                    "source": row.source,
-                },
-            )
+            yield row.file, self.example(row)

@@ -6,19 +6,20 @@ import math
 from pathlib import Path
 from textwrap import fill, indent
 
-from zoo import evaluation, plots
+from zoo import plots
 from zoo.measure import counts
 
 
 def table(metrics):
     """The measured files as a Markdown table."""
+    metric = metrics["metric"]
     lines = [
-        "| file | accuracy | 95 % interval | changed clips | bytes | arena bytes | kernels |",
+        f"| file | {metric} | 95 % interval | changed clips | bytes | arena bytes | kernels |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for path, row in metrics["files"].items():
         lines.append(
-            f"| {path} | {_percent(row['accuracy'])} | {_interval(row)} "
+            f"| {path} | {_percent(row[metric])} | {_interval(row)} "
             f"| {row['changed_clips']} | {row['bytes']:,} | {number(row['arena_bytes'])} | {row['kernels']} |"
         )
     return "\n".join(lines)
@@ -38,9 +39,12 @@ def cross_validation_table(metrics):
     return "\n".join(lines)
 
 
-def draw_pictures(folder, model, seam_layer, metrics, history, confusion):
-    """Writes the pictures that the card shows, and training.csv, from which one of them is drawn."""
-    folder, labels = Path(folder), metrics["labels"]
+def draw_pictures(folder, model, seam_layer, metrics, history, tables):
+    """Writes the pictures that the card shows, and training.csv, from which one of them is drawn.
+
+    tables: of the test clips, as a labelling (`zoo.labelling`) makes them.
+    """
+    folder, labels, metric = Path(folder), metrics["labels"], metrics["metric"]
     title = f"{metrics['model']} on {metrics['dataset']}, fold {metrics['test_fold']}"
     rows, edges = counts.graph_of(model)
     seam = seam_layer if seam_layer in [row.name for row in rows] else None
@@ -50,22 +54,24 @@ def draw_pictures(folder, model, seam_layer, metrics, history, confusion):
         writer.writeheader()
         writer.writerows(history)
     plots.training_curves(history, folder / "training.png", title)
-    plots.confusion_matrix(confusion, labels, folder / "confusion.png", title)
-    plots.per_class_scores(evaluation.per_class(confusion), labels, folder / "per_class.png", title)
+    if "confusion" in tables:
+        plots.confusion_matrix(tables["confusion"], labels, folder / "confusion.png", title)
+    plots.per_class_scores(tables["per_class"], labels, folder / "per_class.png", title)
     measured = {}  # the stream in micro/ is one point: its rows follow each other and share their figures
     for path, row in metrics["files"].items():
         name = "micro/ stream" if path.startswith(("micro/frontend", "micro/body")) else path
         size_bytes = row["bytes"] + (measured[name][1] if name in measured else 0)
         interval = [math.nan if end is None else end for end in (row["low"], row["high"])]
-        measured[name] = (name, size_bytes, row["accuracy"], interval)
-    plots.accuracy_against_size(measured.values(), folder / "files.png", title)
+        measured[name] = (name, size_bytes, row[metric], interval)
+    plots.accuracy_against_size(measured.values(), folder / "files.png", title, metric=metric)
     names = [row.name for row in rows]
     sensitivity = [tuple(row.values()) for row in metrics["sensitivity"]]
     sensitivity.sort(key=lambda row: names.index(row[0]) if row[0] in names else -1)  # the seam may be the input
     if sensitivity:
         plots.quantisation_sensitivity(
-            sensitivity, folder / "sensitivity.png", f"{title}: one tensor in 8 bits", metrics["calibration_accuracy"]
-        )
+            sensitivity, folder / "sensitivity.png", f"{title}: one tensor in 8 bits",
+            metrics[f"calibration_{metric}"], metric,
+        )  # fmt: skip
 
 
 def draw_pruning(folder, before, after, saliency, metrics):
@@ -105,6 +111,7 @@ def write_card(folder, metrics, source):
         f"clip's scores are the mean over {metrics['crops_per_clip']} crops. The interval is a percentile bootstrap "
         "over source recordings. Changed clips are decisions that differ from those of `model.h5`. Classes in the "
         f"fold: {', '.join(metrics['test_classes'])}.",
+        *_thresholds_note(metrics),
         table(metrics),
         *_cross_validation_note(metrics),
         *_validation_note(metrics),
@@ -113,7 +120,9 @@ def write_card(folder, metrics, source):
         f"Trainable parameters {metrics['parameters']:,}; multiplies for one input {metrics['macs']:,} (as the ACDNet "
         f"paper counts, with ReLU outputs, pooled inputs, dense biases and softmax: {metrics['paper_flops']:,}). "
         "Arenas were measured in TFLM on a 64-bit host.",
-        "![accuracy against size](files.png)\n![per class](per_class.png)\n![confusion](confusion.png)",
+        f"![{metrics['metric']} against size](files.png)\n![per class](per_class.png)"
+        + "\n![confusion](confusion.png)" * (metrics["thresholds"] is None),
+        *_trim_note(metrics),
         *_embedding_note(metrics),
         "## How it was made",
         f"    {metrics['command']}",
@@ -169,10 +178,53 @@ def micro_note(metrics):
 def _cross_validation_note(metrics):
     if "cross_validation" not in metrics:
         return []
+    found = metrics["cross_validation"]
+    several = "Cross-validation: each fold tests a model that was trained on the others. " * (len(found["folds"]) > 1)
     return [
-        f"Cross-validation: each fold tests a model that was trained on the others. All "
-        f"{metrics['cross_validation']['test_clips']} clips; weights and decisions of each fold lie in folds/.",
+        f"{several}All {found['test_clips']} clips; weights and decisions of each fold lie in folds/.",
         cross_validation_table(metrics),
+        *_seeds_note(metrics),
+    ]
+
+
+def _seeds_note(metrics):
+    seeds = metrics["cross_validation"]["seeds"]
+    if len(seeds) == 1:
+        return []
+    first, *others = seeds
+    return [
+        f"This table is of {len(seeds)} seeds: accuracies are means over them, the interval resamples source "
+        "recordings with all seeds' decisions of their clips, changed clips are those of all seeds together. The files "
+        f"are of seed {first}, as folds/ is; the others' weights and decisions lie in folds-seed{others[0]}/ and on.",
+        seeds_table(metrics),
+    ]
+
+
+def seeds_table(metrics):
+    """Each file's accuracy over the seeds, and of each seed, as a Markdown table."""
+    found = metrics["cross_validation"]
+    lines = [
+        f"| file | mean | lowest | highest |{''.join(f' seed {seed} |' for seed in found['seeds'])}",
+        f"|---|---:|---:|---:|{'---:|' * len(found['seeds'])}",
+    ]
+    for file, row in found["files"].items():
+        of_seeds = (accuracies[file] for accuracies in found["seeds"].values())
+        cells = (row["accuracy"], row["lowest"], row["highest"], *of_seeds)
+        lines.append(f"| {file} | {' | '.join(map(_percent, cells))} |")
+    return "\n".join(lines)
+
+
+def _thresholds_note(metrics):
+    """Of clips with any number of labels: what the figures are, and where the thresholds come from."""
+    if metrics["thresholds"] is None:
+        return []
+    thresholds, d_prime = metrics["thresholds"], metrics["files"]["model.h5"]["d_prime"]
+    told = "" if d_prime is None else f" `model.h5` has a d-prime of {d_prime:.2f} (of the mean area under ROC curves)."
+    return [
+        f"A clip has any number of labels; mAP is the mean of the classes' average precisions.{told} A label is decided"
+        " for from its own threshold on, and a clip counts as changed where any of its labels does. The thresholds are "
+        f"those of the highest F1 on {thresholds['clips']} {thresholds['chosen_on']} clips; `metrics.json` lists them. "
+        "Accuracy in training is the share of crops whose highest score is that of a label that they have."
     ]
 
 
@@ -182,7 +234,16 @@ def _validation_note(metrics):
     row = metrics["validation"]
     return [
         f"On the {row['clips']} validation clips, which neither train nor test, `model.h5` has "
-        f"{_percent(row['accuracy'])} % ({_interval(row)})."
+        f"{_percent(row[metrics['metric']])} % ({_interval(row)})."
+    ]
+
+
+def _trim_note(metrics):
+    if metrics.get("trim_db") is None:
+        return []
+    return [
+        f"Dead space was cut out of all clips first, those that trained and those of the test fold: what lies "
+        f"{metrics['trim_db']:g} dB and more under the maximum of a clip's envelope. No file does that by itself."
     ]
 
 
@@ -217,7 +278,7 @@ def _pruning_note(metrics):
 
 
 def _eight_bits_note(metrics):
-    if metrics["calibration_accuracy"] is None:
+    if metrics[f"calibration_{metrics['metric']}"] is None:
         return []
     wide = ", ".join(metrics["wide_tensors"])
     return [

@@ -12,7 +12,7 @@ import zoo
 from zoo import assembly, audio
 from zoo.datasets import synth10
 from zoo.errors import ZooError
-from zoo.export import edgetpu, flatbuffer, keras_files, micro, mixed, seam, strips, tflite
+from zoo.export import edgetpu, equalise, flatbuffer, keras_files, micro, mixed, seam, strips, tflite
 from zoo.export.log_mel_c import write_log_mel
 from zoo.export.metadata import LABELS_FILE, About, with_metadata
 from zoo.export.stream import open_stream
@@ -64,7 +64,7 @@ class Written(NamedTuple):
     """What came of the files' making."""
 
     column_stride_samples: int | None  # how far apart columns begin in a stream; None: micro/ holds the one call alone
-    calibration_accuracy: float | None  # of the float body, on the crops that the sensitivity is told on
+    calibration_metric: float | None  # of the float body, on the crops that the sensitivity is told on
     sensitivity: list  # of the body's tensors to 8 bits: rows of `mixed.sensitivity`, the worst first
     wide: tuple  # the tensors that have 16 bits instead
     strips: dict  # file of micro/ -> its `strips.Stripped`
@@ -72,7 +72,16 @@ class Written(NamedTuple):
 
 
 def write_models(
-    folder, front_end, backbone, seam_layer, calibration, targets, labels, quantisation, about: About, with_micro=True
+    folder,
+    front_end,
+    backbone,
+    seam_layer,
+    calibration,
+    targets,
+    labelling,
+    quantisation,
+    about: About,
+    with_micro=True,
 ):
     """`Written`, once every .tflite is there, and, `with_micro`, micro/ with its C sources.
 
@@ -81,8 +90,9 @@ def write_models(
     dear, and labels and rate stand in the sources there.
 
     front_end: the spec (`zoo.frontends`). calibration, targets: unmixed training crops (n, samples), float32 in
-    [-1, 1), and their classes (n,); None where nobody asks for the sensitivity, which max_drop needs. with_micro: a
-    large model fits no board, and to tell its sensitivity tensor by tensor takes hours: neither is made without it.
+    [-1, 1), and their classes; None where nobody asks for the sensitivity, which max_drop needs. labelling: of
+    `zoo.labelling`. with_micro: a large model fits no board, and to tell its sensitivity tensor by tensor takes hours:
+    neither is made without it.
 
     Raises: ZooError for what cannot be converted, and for an operator that TFLM lacks, by layer.
     """
@@ -90,26 +100,27 @@ def write_models(
     twin = front_end.build_tflite_twin()
     front, body = assembly.cut(twin, backbone, seam_layer)
     columns = seam.columns_of(front, calibration)
-    sensitivity, wide, accuracy = [], (), None
+    body = equalise.equalised(body, columns)
+    sensitivity, wide, metric = [], (), None
     if targets is not None and (with_micro or quantisation.max_drop is not None):
-        sensitivity = mixed.sensitivity(body, columns, targets, quantisation.ranges)
-        accuracy = float((body.predict(columns, verbose=0).argmax(axis=1) == targets).mean())
+        sensitivity = mixed.sensitivity(body, columns, targets, labelling, quantisation.ranges)
+        metric = labelling.measure(body.predict(columns, verbose=0), targets)
     if quantisation.max_drop is None:
         body_file = seam.int8_body(body, columns, quantisation.ranges)
     else:
-        widened = mixed.widen(body, columns, sensitivity, quantisation.max_drop, quantisation.ranges)
+        widened = mixed.widen(body, columns, sensitivity, quantisation.max_drop, labelling, quantisation.ranges)
         body_file, wide = widened.body, widened.wide
     whole = assembly.join(twin, backbone)
     models = {"model": tflite.to_float(whole), "model_int8": seam.seam_int8(front, body_file)}
     models |= {f"model_{form}": FORMS[form](whole, calibration) for form in quantisation.forms}
     for name, model in models.items():
-        described = with_metadata(model, about, front_end.sample_rate_hz, labels)
+        described = _described(model, about, front_end, labelling)
         (folder / f"{name}.tflite").write_bytes(described)
-    (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labelling.labels), encoding="utf-8")
 
     stripped, stride_samples, memory = {}, None, None
     if not with_micro:
-        return Written(stride_samples, accuracy, sensitivity, wide, stripped, memory)
+        return Written(stride_samples, metric, sensitivity, wide, stripped, memory)
     micro_folder = folder / "micro"
     micro_folder.mkdir()
     if front is not twin or not isinstance(front_end, Raw):
@@ -122,25 +133,29 @@ def write_models(
         else:
             stride_samples, _ = seam.column_geometry(front)
             (micro_folder / "frontend.tflite").write_bytes(seam.micro_frontend(front, body_file, calibration))
-        memory = _write_sources(micro_folder, stride_samples, front_end.sample_rate_hz, labels)
+        memory = _write_sources(micro_folder, stride_samples, front_end.sample_rate_hz, labelling)
     if isinstance(front_end, Raw):
         one_call = strips.in_strips(seam.whole_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
         stripped["model.tflite"] = one_call
         (micro_folder / "model.tflite").write_bytes(one_call.model)
         if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:
             micro.write_c_array(one_call.model, "model", micro_folder)
-    return Written(stride_samples, accuracy, sensitivity, wide, stripped, memory)
+    return Written(stride_samples, metric, sensitivity, wide, stripped, memory)
 
 
-def write_embedding(folder, front_end, backbone, labels, about: About):
+def write_embedding(folder, front_end, backbone, labelling, about: About):
     """Writes embedding.h5 and embedding.tflite: the model with a second output, what its head makes the scores of."""
     folder = Path(folder)
     keras_files.save_h5(assembly.with_embedding(front_end.build(), backbone), folder / "embedding.h5")
     model = tflite.to_float(assembly.with_embedding(front_end.build_tflite_twin(), backbone))
-    (folder / "embedding.tflite").write_bytes(with_metadata(model, about, front_end.sample_rate_hz, labels))
+    (folder / "embedding.tflite").write_bytes(_described(model, about, front_end, labelling))
 
 
-def _write_sources(folder, stride_samples, sample_rate_hz, labels):
+def _described(model, about, front_end, labelling):
+    return with_metadata(model, about, front_end.sample_rate_hz, labelling.labels, thresholds=labelling.thresholds)
+
+
+def _write_sources(folder, stride_samples, sample_rate_hz, labelling):
     """Adds to micro/ what a board needs beside the models, and returns what the stream takes of memory.
 
     What the board's self-test has to say comes from TFLM here.
@@ -154,7 +169,8 @@ def _write_sources(folder, stride_samples, sample_rate_hz, labels):
         folder,
         frontend=frontend.read_bytes() if frontend.exists() else None,
         body=(folder / "body.tflite").read_bytes(),
-        labels=labels,
+        labels=labelling.labels,
+        thresholds=labelling.thresholds,
         sample_rate_hz=sample_rate_hz,
         column_stride_samples=stride_samples,
         column_field_samples=stream.frontend.input_shape[0],

@@ -22,6 +22,7 @@ from zoo.export import card, graph, keras_files, log_mel_c, seam
 from zoo.export.folder import DECISION_S, Quantisation, versions, write_models, write_sums
 from zoo.export.metadata import About
 from zoo.frontends import LogMel, Raw
+from zoo.labelling import Multiclass
 from zoo.measure import counts, files
 from zoo.progress import bar
 
@@ -82,8 +83,9 @@ def export_keras(path, folder, sample_rate_hz, labels, clips, seam_layer=None, m
             license="",
         )
         written = write_models(
-            unfinished, front_end, parts.backbone, parts.seam_layer, calibration, None, labels, Quantisation(), about
-        )
+            unfinished, front_end, parts.backbone, parts.seam_layer, calibration, None, Multiclass(labels),
+            Quantisation(), about,
+        )  # fmt: skip
         metrics = {
             "model": Path(path).name,
             "command": command,

@@ -1,6 +1,7 @@
 """What a .tflite file says of itself is written into it: rate, labels, licence. MediaPipe asks for it, apps show it.
 
-The file grows by its metadata, and behind it by an archive with labels.txt, over which TFLite alone passes.
+The file grows by its metadata, and behind it by an archive with labels.txt, over which TFLite alone passes. Where each
+label has a threshold of its own, they stand there too, as a calibration of the scores that changes none of them.
 Source: as in `zoo.runtime.metadata`, which reads both.
 """
 
@@ -17,12 +18,13 @@ from zoo.errors import ZooError
 from zoo.export import flatbuffer, graph
 from zoo.runtime import metadata as read
 
-LABELS_FILE = "labels.txt"
+LABELS_FILE, THRESHOLDS_FILE = "labels.txt", "score_calibration.txt"
 PARSER_VERSION = "1.3.0"  # of the schema: the first that knows AudioProperties
 FEATURE_PROPERTIES = 1  # kind of Content: plain numbers
 SHARES = ("SOFTMAX", "LOGISTIC")  # operators that make scores from 0 to 1
 PASSING_ON = ("DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE")  # what may stand between them and the output
 CARRIED_LIMIT_BYTES = 2**26  # of files that hang behind a rewritten model, once they are unpacked
+UNCHANGED = ("1", "1", "0")  # scale, slope and offset of a sigmoid over the score's logit: the score itself
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # where an archive's calendar begins: a date would make other bytes every time
 
 
@@ -37,11 +39,11 @@ class About:
     license: str  # of the weights; "" where nobody knows
 
 
-def with_metadata(model: bytes, about: About, sample_rate_hz, labels, score_threshold=None) -> bytes:
+def with_metadata(model: bytes, about: About, sample_rate_hz, labels, score_threshold=None, thresholds=()) -> bytes:
     """The file of a mono waveform's classifier, with its metadata and labels, in place of those that it had.
 
     The labels are those of the first output with a score for each; another output (an embedding) has its name alone.
-    score_threshold: below which a score means nothing; None says nothing of it.
+    score_threshold: below which a score means nothing; None says nothing of it. thresholds: the same label by label.
 
     Raises: ZooError where no output has as many scores as there are labels, and for a label that is no line.
     """
@@ -49,13 +51,16 @@ def with_metadata(model: bytes, about: About, sample_rate_hz, labels, score_thre
     wrong = [label for label in labels if not label or "\n" in label or "\r" in label]
     if wrong:
         raise ZooError(f"{wrong[0]!r} is no label: each is a line of {LABELS_FILE}")
-    data = np.frombuffer(_metadata(graph.of(root), about, sample_rate_hz, len(labels), score_threshold), np.uint8)
+    described = _metadata(graph.of(root), about, sample_rate_hz, len(labels), score_threshold, bool(thresholds))
+    data = np.frombuffer(described, np.uint8)
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data, entry.name, entry.buffer = data, read.METADATA.encode(), len(root.buffers)
     root.buffers.append(buffer)
     root.metadata = [other for other in root.metadata if other.name != entry.name] + [entry]
-    text = "".join(f"{label}\n" for label in labels)
-    return _append(flatbuffer.dump(root, same_ends=True), {LABELS_FILE: text.encode()})
+    files = {LABELS_FILE: "".join(f"{label}\n" for label in labels)}
+    if thresholds:  # a newline at the end would be one label more to MediaPipe
+        files[THRESHOLDS_FILE] = "\n".join(f"{','.join(UNCHANGED)},{threshold!r}" for threshold in thresholds)
+    return _append(flatbuffer.dump(root, same_ends=True), {name: text.encode() for name, text in files.items()})
 
 
 def dump_as(model: bytes, root) -> bytes:
@@ -85,7 +90,7 @@ def _append(model, files):
     return whole.getvalue()
 
 
-def _metadata(ends, about, sample_rate_hz, num_labels, score_threshold):
+def _metadata(ends, about, sample_rate_hz, num_labels, score_threshold, has_thresholds):
     """The flatbuffer: ModelMetadata of one graph, with a TensorMetadata for each of its inputs and outputs."""
     shapes = [ends.tensors[i].shape for i in ends.outputs]
     scores = next((place for place, shape in enumerate(shapes) if shape[-1:] == (num_labels,)), None)
@@ -97,7 +102,7 @@ def _metadata(ends, about, sample_rate_hz, num_labels, score_threshold):
     inputs.insert(0, _waveform(writer, max(ends.tensors[ends.inputs[0]].shape), sample_rate_hz))
     outputs = [writer.table({read.NAME: writer.text(ends.tensors[i].name)}) for i in ends.outputs]
     kind = "probability" if _gives_shares(ends, ends.outputs[scores]) else "score"
-    outputs[scores] = _scores(writer, kind, num_labels, score_threshold)
+    outputs[scores] = _scores(writer, kind, num_labels, score_threshold, has_thresholds)
     subgraph = {read.INPUTS: writer.tables(inputs), read.OUTPUTS: writer.tables(outputs)}
     return writer.finish(
         {
@@ -126,25 +131,38 @@ def _waveform(writer, num_samples, sample_rate_hz):
     )
 
 
-def _scores(writer, name, num_labels, threshold):
-    """The TensorMetadata of scores whose labels stand in the archive."""
-    labels = writer.table(
-        {
-            read.FILE_NAME: writer.text(LABELS_FILE),
-            read.FILE_DESCRIPTION: writer.text("a line for each score, in their order"),
-            read.FILE_TYPE: (number_types.Int8Flags, read.TENSOR_AXIS_LABELS),
-        }
-    )
+def _scores(writer, name, num_labels, threshold, has_thresholds):
+    """The TensorMetadata of scores whose labels, and thresholds, stand in the archive."""
+    files = [_file(writer, LABELS_FILE, "a line for each score, in their order", read.TENSOR_AXIS_LABELS)]
+    units = []
+    if has_thresholds:
+        told = "a line for each label: scale, slope and offset, which change nothing, and the threshold"
+        files.append(_file(writer, THRESHOLDS_FILE, told, read.TENSOR_AXIS_SCORE_CALIBRATION))
+        logits = {read.SCORE_TRANSFORMATION: (number_types.Int8Flags, read.INVERSE_LOGISTIC)}
+        units.append(writer.union(read.SCORE_CALIBRATION, writer.table(logits)))
+    if threshold is not None:
+        table = writer.table({read.GLOBAL_SCORE_THRESHOLD: (number_types.Float32Flags, threshold)})
+        units.append(writer.union(read.SCORE_THRESHOLDING, table))
     fields = {
         read.NAME: writer.text(name),
         read.DESCRIPTION: writer.text(f"a score for each of {num_labels} labels"),
         read.CONTENT: writer.union(FEATURE_PROPERTIES, writer.table({})),
-        read.FILES: writer.tables([labels]),
+        read.FILES: writer.tables(files),
     }
-    if threshold is not None:
-        table = writer.table({read.GLOBAL_SCORE_THRESHOLD: (number_types.Float32Flags, threshold)})
-        fields[read.PROCESS_UNITS] = writer.tables([writer.union(read.SCORE_THRESHOLDING, table)])
+    if units:
+        fields[read.PROCESS_UNITS] = writer.tables(units)
     return writer.table(fields)
+
+
+def _file(writer, name, description, kind):
+    """The AssociatedFile of one in the archive."""
+    return writer.table(
+        {
+            read.FILE_NAME: writer.text(name),
+            read.FILE_DESCRIPTION: writer.text(description),
+            read.FILE_TYPE: (number_types.Int8Flags, kind),
+        }
+    )
 
 
 def _gives_shares(ends, output):

@@ -50,6 +50,7 @@ def write_micro(
     frontend,
     body: bytes,
     labels,
+    thresholds=(),
     sample_rate_hz,
     column_stride_samples,
     column_field_samples,
@@ -58,6 +59,7 @@ def write_micro(
 ):
     """Writes all that a board needs beside TFLM: arrays, settings, operators, labels, golden sound, the fixed sources.
 
+    thresholds: of each label, in real values, where any number of them is heard; else the highest score decides.
     frontend: the file's bytes; None where the front end is C code, which `zoo.export.log_mel_c` writes. Columns begin
     column_stride_samples apart and hear column_field_samples each. arena_bytes: what both took together on this host.
 
@@ -110,6 +112,7 @@ def write_micro(
         if len(model) <= ARRAY_LIMIT_BYTES:
             write_c_array(model, name, folder)
     write_labels(labels, folder)
+    write_decision(scores, thresholds, folder)
     _write_golden(golden, folder)
     for name in COPIED:
         shutil.copyfile(TEMPLATES / name, folder / name)
@@ -182,6 +185,18 @@ def write_labels(labels, folder):
         "extern const char* const g_labels[];\nextern const unsigned int g_labels_len;",
         f"const char* const g_labels[] = {{\n{lines}}};\nconst unsigned int g_labels_len = {len(labels)};\n",
     )
+
+
+def write_decision(scores, thresholds, folder):
+    """Writes decision.h, which makes labels of the body's output, the `Tensor` scores.
+
+    thresholds: as of `write_micro`. They become the lowest scores, in the tensor's own dtype, that reach them.
+    """
+    if not thresholds:
+        shutil.copyfile(TEMPLATES / "decision_highest.h", Path(folder, "decision.h"))
+        return
+    raw = scores.to_raw(thresholds).astype(np.int32)  # the nearest one may lie below
+    fill_template("decision.h", folder, thresholds=_numbers(raw + (scores.from_raw(raw) < np.float32(thresholds))))
 
 
 def _write_golden(golden, folder):

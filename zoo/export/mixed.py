@@ -4,13 +4,16 @@ A tensor here is what an int8 file stores with a range of its own (`tflite.store
 makes it; the body's input is the "seam". What is chosen here is chosen on training crops, never on the test fold.
 """
 
+import bisect
 import itertools
+from functools import cache
 from typing import NamedTuple
 
 from zoo.backend import keras
 
 import numpy as np
 
+from zoo import evaluation
 from zoo.errors import ZooError
 from zoo.export import tflite
 from zoo.export.seam import append, seam_range
@@ -26,8 +29,8 @@ class Row(NamedTuple):
     """What happens when one tensor alone is quantised to 8 bits."""
 
     tensor: str
-    snr_db: float  # of the scores' centred logarithms, which are the logits of a softmax
-    accuracy: float
+    snr_db: float  # of the logits
+    metric: float  # of the labelling: accuracy, or mAP
     changed: float  # share of the crops that are decided otherwise than in float
 
 
@@ -39,12 +42,13 @@ class Mixed(NamedTuple):
     changed: float
 
 
-def sensitivity(body, columns, targets, ranges="percentile"):
+def sensitivity(body, columns, targets, labelling, ranges="percentile"):
     """One `Row` for each tensor of the body, the worst (lowest signal to noise) first.
 
-    ranges: how `seam_range` chooses the seam's; every other tensor's is all that it reaches on these columns.
+    labelling: of `zoo.labelling`. ranges: how `seam_range` chooses the seam's; every other tensor's is all that it
+    reaches on these columns.
 
-    Shape: columns (n, *body.input_shape), targets (n,)
+    Shape: columns (n, *body.input_shape), targets (n,) or (n, classes)
     """
     tflite.check_calibration(body, columns)
     tensors = _tensors(body)
@@ -66,12 +70,12 @@ def sensitivity(body, columns, targets, ranges="percentile"):
             change = {tensor: _round(np.asarray(values[tensor]), *spans[name])}
             rounded[name].append(_run(body, values, change)[scores])
     exact = np.concatenate(exact)
-    rows = [_row(name, exact, np.concatenate(parts), targets) for name, parts in rounded.items()]
+    rows = [_row(name, exact, np.concatenate(parts), targets, labelling) for name, parts in rounded.items()]
     return sorted(rows, key=lambda row: row.snr_db)
 
 
-def widen(body, columns, rows, max_drop, ranges="percentile") -> Mixed:
-    """The body with as few of the worst tensors in 16 bits as it takes, and int8 else.
+def widen(body, columns, rows, max_drop, labelling, ranges="percentile") -> Mixed:
+    """The body with as few of the worst tensors in 16 bits as bisection finds to be enough, and int8 else.
 
     max_drop: the largest share of the columns that the file, run in LiteRT, may decide otherwise than the float body;
     accuracy cannot fall by more. rows: `sensitivity`'s table. The file's ends are int8, or int16 where they are wide.
@@ -79,21 +83,28 @@ def widen(body, columns, rows, max_drop, ranges="percentile") -> Mixed:
     Raises: ZooError where 16 bits everywhere are not enough.
     """
     tflite.check_calibration(body, columns)
-    decisions = body.predict(columns, verbose=0).argmax(axis=1)
-    tried = None
-    for count in range(len(rows) + 1):
+    decisions = labelling.decide(body.predict(columns, verbose=0))
+
+    @cache
+    def widened(count):
         wide = tuple(row.tensor for row in rows[:count])
-        is_wide = _wide_segments(body, wide)
-        if is_wide == tried:
-            continue
-        model, tried = mixed_body(body, columns, wide, ranges), is_wide
-        changed = float(np.mean(LiteRT(model, num_threads=2).run(columns).argmax(axis=1) != decisions))
-        if changed <= max_drop:
-            return Mixed(model, wide, changed)
-    raise ZooError(
-        f"{body.name}: with every tensor in 16 bits {changed:.2%} of the crops are decided otherwise than in float, "
-        f"more than max_drop {max_drop:.2%}; allow more"
-    )
+        model = mixed_body(body, columns, wide, ranges)
+        return Mixed(model, wide, _changed(decisions, labelling.decide(LiteRT(model, num_threads=2).run(columns))))
+
+    def is_enough(count):
+        return widened(count).changed <= max_drop
+
+    if is_enough(0):
+        return widened(0)
+    segments = [_wide_segments(body, [row.tensor for row in rows[:count]]) for count in range(len(rows) + 1)]
+    counts = [count for count in range(1, len(segments)) if segments[count] != segments[count - 1]]
+    place = bisect.bisect_left(counts, True, key=is_enough)
+    if place == len(counts):
+        raise ZooError(
+            f"{body.name}: with every tensor in 16 bits {widened(counts[-1]).changed:.2%} of the crops are decided "
+            f"otherwise than in float, more than max_drop {max_drop:.2%}; allow more"
+        )
+    return widened(counts[place])
 
 
 def mixed_body(body, columns, wide, ranges="percentile") -> bytes:
@@ -116,13 +127,17 @@ def mixed_body(body, columns, wide, ranges="percentile") -> bytes:
     return model
 
 
-def _row(tensor, exact, rounded, targets):
-    signal, noisy = (np.log(np.maximum(scores, 1e-30, dtype=np.float64)) for scores in (exact, rounded))
-    signal, noisy = (logs - logs.mean(axis=1, keepdims=True) for logs in (signal, noisy))
+def _row(tensor, exact, rounded, targets, labelling):
+    signal, noisy = map(labelling.logits, (exact, rounded))
     noise = np.sum((noisy - signal) ** 2) / (np.sum(signal**2) or 1)
     snr_db = -10 * np.log10(max(noise, NO_NOISE))
-    accuracy = np.mean(rounded.argmax(axis=1) == targets)
-    return Row(tensor, float(snr_db), float(accuracy), float(np.mean(exact.argmax(axis=1) != rounded.argmax(axis=1))))
+    changed = _changed(labelling.decide(exact), labelling.decide(rounded))
+    return Row(tensor, float(snr_db), labelling.measure(rounded, targets), changed)
+
+
+def _changed(decisions, others):
+    """The share of the crops that are decided otherwise."""
+    return float(np.mean(~evaluation.same(decisions, others)))
 
 
 def _round(x, low, high):

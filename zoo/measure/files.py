@@ -48,12 +48,12 @@ def open_folder(folder, column_stride_samples):
         yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
 
 
-def score_files(folder, column_stride_samples, test, crops, seed, cache):
+def score_files(folder, column_stride_samples, test, crops, labelling, seed, cache):
     """(scores by file, figures by path): each file run as its users run it, on the clips `test`; model.h5 is the first.
 
     Scores are float32 (clips, classes); a stream's two files have them together, as "micro/frontend.tflite +
-    micro/body.tflite". crops: what each clip is judged by, one array (crops, samples) a clip. cache: folder in which
-    scores are kept, so that a killed run need not make them again.
+    micro/body.tflite". crops: what each clip is judged by, one array (crops, samples) a clip. labelling: of
+    `zoo.labelling`. cache: folder in which scores are kept, so that a killed run need not make them again.
     """
     scores, rows = {}, {}
     for exported in open_folder(folder, column_stride_samples):
@@ -67,8 +67,7 @@ def score_files(folder, column_stride_samples, test, crops, seed, cache):
             with whole_file(cached) as unfinished:
                 np.save(unfinished, found)
         scores[name] = np.load(cached)
-        decided, reference = (kind.argmax(axis=1) for kind in (scores[name], scores["model.h5"]))
-        figures = evaluation.figures(decided, reference, test.targets, test.sources, seed)
+        figures = labelling.figures(scores[name], scores["model.h5"], test.targets, test.sources, seed)
         for path, arena_bytes in exported.arenas.items():
             row = {"kernels": exported.kernels, "bytes": (folder / path).stat().st_size, "arena_bytes": arena_bytes}
             rows[path] = {**figures, **row}
@@ -92,17 +91,17 @@ def differing_bytes(folder, column_stride_samples, waveforms):
     }
 
 
-def front_end_decisions(folder, column_stride_samples, front, crops):
+def front_end_decisions(folder, column_stride_samples, front, crops, labelling):
     """How many crops are decided otherwise over the stream's columns than over the float front's.
 
-    front: the Keras model waveform -> columns. crops: an array (crops, samples) for each clip. The int8 body is the
-    same for both, and runs in LiteRT.
+    front: the Keras model waveform -> columns. crops: an array (crops, samples) for each clip. labelling: of
+    `zoo.labelling`. The int8 body is the same for both, and runs in LiteRT.
     """
     stream = open_stream(Path(folder) / "micro", column_stride_samples)
     body = LiteRT(Path(folder) / "micro/body.tflite", num_threads=2)
     changed = 0
     for waveforms in bar(crops, desc="front end: decisions", unit="clip"):
         exact = body.input.to_raw(front(waveforms, training=False).numpy())
-        decisions = (body.run_raw(columns).argmax(axis=1) for columns in (exact, stream.windows_of(waveforms)))
-        changed += int(np.not_equal(*decisions).sum())
+        scores = (body.output.from_raw(body.run_raw(columns)) for columns in (exact, stream.windows_of(waveforms)))
+        changed += int((~evaluation.same(*map(labelling.decide, scores))).sum())
     return {"crops": sum(map(len, crops)), "changed": changed}

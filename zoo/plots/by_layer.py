@@ -71,11 +71,11 @@ def widths_and_saliency(before, after, saliency, path, title):
 
 
 @styled
-def quantisation_sensitivity(rows, path, title, float_accuracy):
+def quantisation_sensitivity(rows, path, title, float_accuracy, metric="accuracy"):
     """Signal to noise and accuracy when one tensor alone is held in 8 bits; the worst of each stand out.
 
     rows: (tensor, snr_db, accuracy, changed) in the order of the layers; changed is the share of decisions.
-    float_accuracy: the line that accuracy is drawn from.
+    float_accuracy: the line that accuracy is drawn from. metric: what it is called, if it is another share.
     """
     names, snr_db, accuracy, changed = zip(*rows)
     snr_db, accuracy = np.array(snr_db), np.array(accuracy)
@@ -105,7 +105,7 @@ def quantisation_sensitivity(rows, path, title, float_accuracy):
         )
     right.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS))
     right.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
-    right.set_xlabel("accuracy")
+    right.set_xlabel(metric)
     right.tick_params(labelleft=False)
     for axes in (noise, right):
         axes.grid(axis="x")

@@ -53,12 +53,7 @@ def recording_and_events(overview, events, path, title):
     labels = sorted({event.label for event in events})
     figure = new_figure(title, 10, 3.2 + 0.28 * max(1, len(labels)))
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 0.3 + 0.28 * max(1, len(labels))))
-    frequency_hz = np.linspace(0, overview.sample_rate_hz / 2, len(overview.level_db()) + 1)
-    times_s = np.linspace(0, overview.seconds, overview.level_db().shape[1] + 1)
-    above.pcolormesh(times_s, frequency_hz, overview.level_db(), cmap="magma", vmin=-RANGE_DB, vmax=0, rasterized=True)
-    above.set_yscale("function", functions=(_mel, _hz))
-    above.set_yticks([hz for hz in (200, 500, 1_000, 2_000, 5_000, 10_000, 20_000) if hz < frequency_hz[-1]])
-    above.yaxis.set_major_formatter(FuncFormatter(lambda hz, _: f"{hz / 1000:g} kHz"))
+    draw_spectrogram(above, overview)
     for event in events:
         lane = labels.index(event.label)
         length_s = max(event.offset_s - event.onset_s, overview.seconds / COLUMNS)
@@ -71,6 +66,17 @@ def recording_and_events(overview, events, path, title):
     below.set_xlabel("time")
     below.xaxis.set_major_formatter(FuncFormatter(_clock))
     return save(figure, path)
+
+
+def draw_spectrogram(axes, overview):
+    """Draws an `Overview`, its frequencies on a mel axis, in dB under its maximum."""
+    level_db = overview.level_db()
+    frequency_hz = np.linspace(0, overview.sample_rate_hz / 2, len(level_db) + 1)
+    times_s = np.linspace(0, overview.seconds, level_db.shape[1] + 1)
+    axes.pcolormesh(times_s, frequency_hz, level_db, cmap="magma", vmin=-RANGE_DB, vmax=0, rasterized=True)
+    axes.set_yscale("function", functions=(_mel, _hz))
+    axes.set_yticks([hz for hz in (200, 500, 1_000, 2_000, 5_000, 10_000, 20_000) if hz < frequency_hz[-1]])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda hz, _: f"{hz / 1000:g} kHz"))
 
 
 def _mel(hz):

@@ -7,6 +7,7 @@ from matplotlib.transforms import ScaledTranslation
 from zoo.plots.style import BLUE, GREY, INK, PALE, ROUND_STEPS, SKY, new_figure, save, short, styled, told_size
 
 POINT_WIDTH = 7.0
+MOST_CLASSES = 100  # of a picture: AudioSet's 527 would make it four metres high
 
 
 @styled
@@ -70,21 +71,25 @@ def confusion_matrix(counts, labels, path, title):
 
 @styled
 def per_class_scores(table, labels, path, title):
-    """Recall and F1 of each class, best recall on top; classes without a clip come last.
+    """Recall, or what else the table begins with, and F1 of each class, the best on top; classes without a clip come
+    last. Of very many classes the best and the worst are drawn.
 
     table: as `evaluation.per_class` gives it, nan for a class without a clip.
     """
-    recall, f1 = np.asarray(table["recall"]), np.asarray(table["f1"])
-    order = np.lexsort((-f1, -recall))  # nan sorts last
-    figure = new_figure(title, 7, 1.3 + 0.26 * len(labels))
+    measure = next(iter(table))
+    best, f1 = np.asarray(table[measure]), np.asarray(table["f1"])
+    order = np.lexsort((-f1, -best))  # nan sorts last
+    if len(order) > MOST_CLASSES:
+        order = np.concatenate([order[: MOST_CLASSES // 2], order[-MOST_CLASSES // 2 :]])
+    figure = new_figure(title, 7, 1.3 + 0.26 * len(order))
     axes = figure.subplots()
-    rows, names = np.arange(len(labels)), _class_names(labels)
-    axes.barh(rows - 0.2, recall[order], height=0.38, color=BLUE, label="recall")
+    rows, names = np.arange(len(order)), _class_names(labels)
+    axes.barh(rows - 0.2, best[order], height=0.38, color=BLUE, label=measure)
     axes.barh(rows + 0.2, f1[order], height=0.38, color=SKY, label="F1")
-    for row in rows[np.isnan(recall[order])]:
+    for row in rows[np.isnan(best[order])]:
         axes.text(0.005, row, "no clip in this fold", va="center", color=GREY, fontstyle="italic", fontsize=8)
     axes.set_yticks(rows, [names[i] for i in order])
-    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="x")
@@ -93,13 +98,15 @@ def per_class_scores(table, labels, path, title):
 
 
 @styled
-def accuracy_against_size(rows, path, title):
+def accuracy_against_size(rows, path, title, hollow=(), metric="accuracy"):
     """Accuracy, with its 95 % interval, against size: of the files of one export, or of many runs. Those of about one
     size stand side by side.
 
-    rows: (name, size_bytes, accuracy, (low, high)) for each.
+    rows: (name, size_bytes, accuracy, (low, high)) for each; ends that are nan are not drawn. hollow: more of them,
+    which others have measured. metric: what the accuracy is called, if it is another share.
     """
-    rows = sorted(rows, key=lambda row: (row[2], row[1]))
+    hollow = list(hollow)
+    rows = sorted([*rows, *hollow], key=lambda row: (row[2], row[1]))
     figure = new_figure(title, 8, max(3.2, 1.2 + 0.45 * len(rows)))
     axes = figure.subplots()
     axes.set_xscale("log")
@@ -108,7 +115,8 @@ def accuracy_against_size(rows, path, title):
         name, size_bytes, accuracy, (low, high) = row
         beside = axes.transData + ScaledTranslation(aside * POINT_WIDTH / 72, 0, figure.dpi_scale_trans)
         axes.plot([size_bytes] * 2, [low, high], color=SKY, linewidth=2, transform=beside)
-        axes.plot(size_bytes, accuracy, "o", color=BLUE, transform=beside)
+        face = "white" if row in hollow else BLUE
+        axes.plot(size_bytes, accuracy, "o", color=BLUE, markerfacecolor=face, transform=beside)
         # A column of labels in the order of accuracy: beside their points, files of one size would cover each other.
         interval = "" if np.isnan(low) else f" ({low:.1%} to {high:.1%})"
         axes.annotate(
@@ -131,7 +139,7 @@ def accuracy_against_size(rows, path, title):
     axes.xaxis.set_minor_formatter("")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_locator(MaxNLocator(steps=ROUND_STEPS))
-    axes.set(xlabel="file size", ylabel="accuracy, 95% interval")
+    axes.set(xlabel="file size", ylabel=f"{metric}, 95% interval")
     axes.grid()
     return save(figure, path)
 

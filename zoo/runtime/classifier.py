@@ -25,7 +25,8 @@ class Classifier:
     A file that stands in the SHA256SUMS beside it runs in this process, any other one in a process of its own: what
     LiteRT lets pass can still kill it.
 
-    labels: tuple of str, in the order of the scores. sample_rate_hz, num_samples: of the window that it hears.
+    labels: tuple of str, in the order of the scores. thresholds: from which score on each label is heard, where any
+    number of them may be; () where the highest score decides. sample_rate_hz, num_samples: of the window that it hears.
     """
 
     def __init__(self, path, sample_rate_hz=None, labels=None, num_threads=1):
@@ -51,6 +52,7 @@ class Classifier:
         self.sample_rate_hz = told and told.sample_rate_hz or sample_rate_hz
         self.labels = tuple(told and told.labels or labels or ())
         self.threshold = told.score_threshold if told else None
+        self.thresholds = told.thresholds if told and all(map(_makes_events, told.thresholds)) else ()
         self.num_samples = math.prod(self._runner.input.shape)
         self._check()
 
@@ -66,6 +68,8 @@ class Classifier:
             raise ZooError(f"{name}: does not tell its labels; pass labels (--labels FILE)")
         if len(self.labels) != scores[0]:
             raise ZooError(f"{name}: {len(self.labels)} labels for {scores[0]} scores")
+        if len(self.thresholds) not in (0, scores[0]):
+            raise ZooError(f"{name}: {len(self.thresholds)} thresholds for {scores[0]} scores")
 
     def scores(self, windows):
         """Scores of windows as they are: at the model's own rate, of its own length.
@@ -103,7 +107,7 @@ class Classifier:
         """Yields each `Event` of an endless signal as it ends.
 
         blocks: iterable of samples, (n,) or (n, channels), as they come. hop_s: seconds between decisions. detection:
-        when scores make an event; by default `Detection()`, with the model's own threshold where it has one.
+        when scores make an event; by default `detection()`.
 
         Raises: ZooError for what is no waveform, and for a rate or a hop that cannot be.
         """
@@ -121,14 +125,29 @@ class Classifier:
         return Stream(self.scores, self.windows(sample_rate_hz, hop_s), hop_s, self.labels, detection)
 
     def detection(self, **settings):
-        """`Detection` with these settings, and the model's own threshold where it has one."""
-        if self.threshold and 0 < self.threshold <= 1:  # other people's files have 0, or -1, for none
+        """`Detection` with these settings, and the model's own thresholds, or threshold, where it has them."""
+        if self.thresholds:
+            settings = {"on": self.thresholds, **settings}
+        elif self.threshold and _makes_events(self.threshold):
             settings = {"on": self.threshold, **settings}
-        return Detection(**{"off": min(settings.get("on", Detection.on), Detection.off), **settings})
+        on = settings.get("on", Detection.on)
+        off = tuple(min(each, Detection.off) for each in on) if isinstance(on, tuple) else min(on, Detection.off)
+        return Detection(**{"off": off, **settings})
 
     def windows(self, sample_rate_hz, hop_s=HOP_S):
         """`Windows` of a signal at `sample_rate_hz`, as this model hears them."""
         return Windows(self.num_samples, self.sample_rate_hz, sample_rate_hz, hop_s)
+
+    def decided(self, scores):
+        """The labels that the scores are heard as, the highest first: those that reach their thresholds, or the one of
+        the highest score.
+
+        Shape: (labels,)
+        """
+        heard = np.argsort(-scores, kind="stable")
+        if self.thresholds:
+            return [self.labels[i] for i in heard if scores[i] >= self.thresholds[i]]
+        return [self.labels[heard[0]]]
 
     def ranked(self, scores):
         """{label: score}, the highest first. Shape: (labels,)"""
@@ -148,6 +167,10 @@ class Classifier:
 
     def _open(self, model):
         return LiteRT(model, num_threads=self._num_threads) if self._is_ours else Isolated(model, self._num_threads)
+
+
+def _makes_events(threshold):
+    return 0 < threshold <= 1  # other people's files have 0, or -1, for none
 
 
 class Mean:

@@ -66,17 +66,17 @@ class Report:
         }
 
 
-def look_at(samples, sample_rate_hz):
+def look_at(samples, sample_rate_hz, thorough=True):
     """The `Report` of a recording.
 
-    samples: float, (time,) or (time, channels), as a file or a driver gave them.
+    samples: float, (time,) or (time, channels), as a file or a driver gave them. thorough: as `faults` has it.
 
     Raises: ZooError if they are no such array or the rate is no positive number.
     """
     channels = as_channels(samples, sample_rate_hz)
     return Report(
         statistics=_statistics(channels, len(samples), sample_rate_hz),
-        faults=tuple(faults(samples, sample_rate_hz)),
+        faults=tuple(faults(samples, sample_rate_hz, thorough)),
     )
 
 

@@ -52,18 +52,20 @@ LONGEST_S = 60.0  # of a recording that is looked at
 SHORTEST_S = 0.05  # less is not judged
 
 
-def faults(samples, sample_rate_hz):
+def faults(samples, sample_rate_hz, thorough=True):
     """The `Fault`s of a recording, in the order of NAMES; an empty list where nothing is wrong or nothing can be told.
 
     samples: float, (time,) or (time, channels), in [-1, 1], as a file or a driver gave them. One to several seconds are
     best; what goes beyond the first minute is not looked at.
+    thorough: look for all of them; else for those that take a few ms: not for PDM, byte order, dropped blocks, a wrong
+    rate and a spectrum that ends.
 
     Raises: ZooError if samples are no such array or the rate is no positive number.
     """
     channels = as_channels(samples, sample_rate_hz)
     if len(channels) < SHORTEST_S * sample_rate_hz:
         return []
-    for alone in (_not_finite, _not_scaled, _pdm_as_pcm, _byte_order):
+    for alone in (_not_finite, _not_scaled, *((_pdm_as_pcm, _byte_order) if thorough else ())):
         fault = alone(channels)
         if fault:
             return [fault]
@@ -75,10 +77,13 @@ def faults(samples, sample_rate_hz):
         low = _too_low(moving[:, loudest], sample_rate_hz)
         found += [low, _dc_offset(channels)]
         if not low:
-            broken = [_clipping(channels), _dropped_blocks(channels[:, loudest])]
-            found += [_too_high(rms[loudest]), *broken, _spectrum(moving[:, loudest], sample_rate_hz)]
-            if broken == [None, None]:  # clipping and cracks add what was not there, up to the end of the spectrum
-                found.append(_wrong_rate(moving[:, loudest], sample_rate_hz))
+            clipping = _clipping(channels)
+            found += [_too_high(rms[loudest]), clipping]
+            if thorough:
+                dropped = _dropped_blocks(channels[:, loudest])
+                found += [dropped, _spectrum(moving[:, loudest], sample_rate_hz)]
+                if not (clipping or dropped):  # they add what was not there, up to the end of the spectrum
+                    found.append(_wrong_rate(moving[:, loudest], sample_rate_hz))
     return sorted((fault for fault in found if fault), key=lambda fault: NAMES.index(fault.name))
 
 

@@ -29,9 +29,9 @@ VERSION, SUBGRAPHS, AUTHOR, LICENSE, MIN_PARSER_VERSION = 2, 3, 4, 5, 7  # of Mo
 INPUTS, OUTPUTS = 2, 3  # of SubGraphMetadata
 CONTENT, PROCESS_UNITS, FILES = 3, 4, 6  # of TensorMetadata
 UNION_KIND, UNION = 0, 1  # of Content and ProcessUnit
-AUDIO_PROPERTIES, SCORE_THRESHOLDING = 4, 3  # kinds of Content and of ProcessUnit
-SAMPLE_RATE, CHANNELS, GLOBAL_SCORE_THRESHOLD = 0, 1, 0
-FILE_NAME, FILE_DESCRIPTION, FILE_TYPE, TENSOR_AXIS_LABELS = 0, 1, 2, 2
+AUDIO_PROPERTIES, SCORE_CALIBRATION, SCORE_THRESHOLDING = 4, 2, 3  # kinds of Content, and two of ProcessUnit
+SAMPLE_RATE, CHANNELS, GLOBAL_SCORE_THRESHOLD, SCORE_TRANSFORMATION, INVERSE_LOGISTIC = 0, 1, 0, 0, 2
+FILE_NAME, FILE_DESCRIPTION, FILE_TYPE, TENSOR_AXIS_LABELS, TENSOR_AXIS_SCORE_CALIBRATION = 0, 1, 2, 2, 4
 
 MOST_ENTRIES = 256  # of a list; a damaged length would go on for ever
 HIGHEST_RATE_HZ = 1_000_000  # recorders of bats take half of it: more is damage
@@ -44,6 +44,7 @@ class Output(NamedTuple):
     name: str
     labels: tuple[str, ...]  # of the last axis; () for an embedding
     score_threshold: float | None  # scores below mean nothing
+    thresholds: tuple[float, ...] = ()  # the same label by label; () where not every label has one
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Metadata:
     def labels(self):
         """Those of the scores; () where there are none."""
         return () if self.scores_output is None else self.outputs[self.scores_output].labels
+
+    @property
+    def thresholds(self):
+        """Those of the scores' labels, one for each; () where they are not said."""
+        return () if self.scores_output is None else self.outputs[self.scores_output].thresholds
 
     @property
     def score_threshold(self):
@@ -144,10 +150,11 @@ def _metadata(model, root, runtime_version):
     graphs = root.tables(SUBGRAPHS)
     inputs, outputs = (graphs[0].tables(ends) if graphs else [] for ends in (INPUTS, OUTPUTS))
     sample_rate_hz, channels = next(filter(None, map(_audio, inputs)), (None, None))
-    label_files = list(map(_label_file, outputs))
-    names = [name for name in dict.fromkeys(label_files) if name is not None]
+    label_files = [_file(output, TENSOR_AXIS_LABELS) for output in outputs]
+    calibrations = [_file(output, TENSOR_AXIS_SCORE_CALIBRATION) for output in outputs]
+    names = [name for name in dict.fromkeys([*label_files, *calibrations]) if name is not None]
     files = appended_files(model, LABELS_LIMIT_BYTES, names) if names else {}
-    labels = {name: _lines(data) for name, data in files.items()}
+    lines = {name: _lines(data) for name, data in files.items()}
     return Metadata(
         name=root.text(NAME),
         description=root.text(DESCRIPTION),
@@ -157,8 +164,10 @@ def _metadata(model, root, runtime_version):
         sample_rate_hz=sample_rate_hz,
         channels=channels,
         outputs=tuple(
-            Output(tensor.text(NAME), labels.get(file, ()), _threshold(tensor))
-            for tensor, file in zip(outputs, label_files)
+            Output(
+                tensor.text(NAME), lines.get(labels, ()), _threshold(tensor), _thresholds(lines.get(calibration, ()))
+            )
+            for tensor, labels, calibration in zip(outputs, label_files, calibrations)
         ),
         min_parser_version=root.text(MIN_PARSER_VERSION),
         min_runtime_version=runtime_version.rstrip(b"\0").decode("ascii"),
@@ -188,10 +197,21 @@ def _threshold(tensor):
     return None
 
 
-def _label_file(tensor):
-    """The name of an output's first label file, None where it has none."""
+def _thresholds(calibration):
+    """The last of scale, slope, offset and threshold of each line; () where a line has none."""
+    parameters = [line.split(",") for line in calibration]
+    if any(len(numbers) != 4 for numbers in parameters):
+        return ()
+    thresholds = tuple(float(numbers[3]) for numbers in parameters)
+    if not all(map(math.isfinite, thresholds)):
+        raise ZooError("the metadata tell of score thresholds that are no numbers")
+    return thresholds
+
+
+def _file(tensor, kind):
+    """The name of an output's first file of a kind, None where it has none."""
     files = tensor.tables(FILES)
-    names = (f.text(FILE_NAME) for f in files if f.number(FILE_TYPE, number_types.Int8Flags) == TENSOR_AXIS_LABELS)
+    names = (f.text(FILE_NAME) for f in files if f.number(FILE_TYPE, number_types.Int8Flags) == kind)
     return next(names, None)
 
 

@@ -5,19 +5,15 @@
 #include <cstring>
 
 #include "classifier.h"
+#include "decision.h"
 #include "golden.h"
-#include "labels.h"
 
 namespace {
 
 // Printed as whole percents, because many boards print no floats.
-void Print(const zoo::Score* scores) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < zoo::kClasses; ++i) {
-    if (scores[i] > scores[best]) best = i;
-  }
-  const float score = zoo::kScoreScale * static_cast<float>(scores[best] - zoo::kScoreZeroPoint);
-  std::printf("%s: %d %%\n", g_labels[best], static_cast<int>(100.0f * score + 0.5f));
+void Print(const char* label, zoo::Score raw) {
+  const float score = zoo::kScoreScale * static_cast<float>(raw - zoo::kScoreZeroPoint);
+  std::printf("%s: %d %%\n", label, static_cast<int>(100.0f * score + 0.5f));
 }
 
 }  // namespace
@@ -34,7 +30,7 @@ int main() {
     fed += stream.Feed(g_golden_pcm + fed, chunk < left ? chunk : left);
     const zoo::Score* scores = stream.Decide();
     if (scores == nullptr) continue;
-    Print(scores);
+    zoo::Decide(scores, Print);
     if (decisions < g_golden_decisions) {
       const zoo::Score* expected = g_golden_scores + decisions * zoo::kClasses;
       equal += std::memcmp(scores, expected, zoo::kClasses * sizeof(zoo::Score)) == 0;
