@@ -1,10 +1,8 @@
 """YAMNet over its own log-mel: AudioSet's weights, fine-tuned.
 
 Source  tensorflow/models, research/audioset/yamnet
-Run     python -m recipes.yamnet --dataset esc10 --init-from yamnet.tflite --freeze --epochs 30 --max-drop 0.02
+Run     python -m recipes.yamnet --dataset esc10 --init-from yamnet.tflite --freeze --epochs 30
 Check   python -m recipes.yamnet --dataset synth10 --quick
-
-Frozen, the published weights need --max-drop: what leaves the twelfth layer spans more than 8 bits hold.
 """
 
 from dataclasses import replace
