@@ -73,8 +73,8 @@ def _command(prog, argv):
 
 def _add_flags(parser, recipe):
     parser.add_argument("--dataset", required=True, choices=datasets.DATASETS, help="what to train and test on")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder in the data set's layout (ESC-50's: audio/ and "
-                        "meta/*.csv); without it the clips are downloaded, or made (synth10)")  # fmt: skip
+    parser.add_argument("--data-dir", metavar="DIR", help="folder in the data set's layout, which "
+                        "docs/datasets.md tells; without it the clips are downloaded, or made (synth10)")  # fmt: skip
     parser.add_argument("--fold", type=_fold, metavar="N", help="test fold, the others train; 'all': each in its turn, "
                         "for cross-validation (default: the first, or the official test split)")  # fmt: skip
     parser.add_argument("--epochs", type=int, help=f"instead of the published {recipe.train.epochs}")
@@ -89,6 +89,8 @@ def _add_flags(parser, recipe):
                         f"{', '.join(recipe.variants)} (default %(default)s)")  # fmt: skip
     parser.add_argument("--trim-db", type=_decibels, metavar="DB", help="cut what lies so far under its envelope's "
                         "maximum out of every clip, those that test too; the 2024 paper has 20")  # fmt: skip
+    parser.add_argument("--sampling", choices=("all", "balanced"), help="each clip trains once an epoch, or each "
+                        f"class trains as often (default {recipe.waveforms.sampling})")  # fmt: skip
     parser.add_argument("--augment", metavar="A,B", type=_augmentation, help="what else is done to sounds that train, "
                         "in place of the recipe's own: noise=LOW:HIGH (dB under them), equaliser=DB (of each octave, "
                         "either way), room=LOW:HIGH (s of reverberation), masks=SHARE (of columns)")  # fmt: skip

@@ -43,11 +43,7 @@ def run(recipe, args):
 
     Raises: ZooError for bad input, before any work whose result it would spoil.
     """
-    if args.trim_db is not None:
-        recipe = replace(recipe, waveforms=replace(recipe.waveforms, trim_db=args.trim_db))
-    if args.augment:
-        augmentation, masks = args.augment
-        recipe = replace(recipe, waveforms=replace(recipe.waveforms, augmentation=augmentation), masks=masks)
+    recipe = with_sounds_as_asked(recipe, args)
     variants = args.variants.split(",")
     unknown = [variant for variant in variants if variant not in recipe.variants]
     if unknown:
@@ -86,6 +82,15 @@ def run(recipe, args):
         export_fold(task, test_folds[0], folders)
     else:
         cross_validation.cross_validate(task, trainings, folders)
+
+
+def with_sounds_as_asked(recipe, args):
+    """The recipe with what --trim-db, --sampling and --augment say in place of its own values."""
+    asked = {name: getattr(args, name) for name in ("trim_db", "sampling") if getattr(args, name) is not None}
+    masks = recipe.masks
+    if args.augment:
+        asked["augmentation"], masks = args.augment
+    return replace(recipe, waveforms=replace(recipe.waveforms, **asked), masks=masks)
 
 
 def _folder_name(recipe, variant, args):
