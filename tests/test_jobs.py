@@ -36,7 +36,8 @@ sys.exit(2 if what == "fails" else 0)
 """
 # A process that runs one such job, until it is stopped itself.
 PARENT = """
-import pathlib, sys
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 sys.path.insert(0, sys.argv[1])
 import test_jobs
 test_jobs.run(pathlib.Path(sys.argv[2]), {"long": 60}, 1)
