@@ -146,14 +146,14 @@ def _listen(model, stored, inputs):
     if not stored:
         return []
     watched = keras.Model(model.input, [layer.output for layer in stored])
-    peaks, powers = [np.float32(0)] * len(stored), [0] * len(stored)
+    peaks, powers = [], []
     for start in range(0, len(inputs), BATCH):
-        outputs = map(np.array, tf.nest.flatten(watched(inputs[start : start + BATCH], training=False)))
+        batch = inputs[start : start + BATCH]
+        outputs = map(np.array, tf.nest.flatten(watched(batch, training=False)))
         lines = [output.reshape(-1, output.shape[-1]) for output in outputs]
-        peaks = [np.maximum(peak, np.abs(line).max(axis=0)) for peak, line in zip(peaks, lines)]
-        powers = [power + np.square(line, dtype=np.float64).sum(axis=0) for power, line in zip(powers, lines)]
-    counts = [len(line) / min(BATCH, len(inputs) - start) * len(inputs) for line in lines]
-    return [_Heard(peak, power / count) for peak, power, count in zip(peaks, powers, counts)]
+        peaks.append([np.abs(line).max(axis=0) for line in lines])
+        powers.append([len(batch) / len(inputs) * np.square(line, dtype=np.float64).mean(axis=0) for line in lines])
+    return [_Heard(np.max(peak, axis=0), np.sum(power, axis=0)) for peak, power in zip(zip(*peaks), zip(*powers))]
 
 
 def _factors(stretch, heard):
