@@ -93,8 +93,8 @@ def _figures(exported, bootstrap_seed):
     seeds.
     """
     table = decisions.read([folder / decisions.FILE for folder in exported.values()])
-    rows = [len(decisions.read([folder / decisions.FILE])["file"]) for folder in exported.values()]
-    of_seed, of_fold = (np.repeat([training[i] for training in exported], rows) for i in (0, 1))
+    seeds = list(dict.fromkeys(seed for seed, _ in exported))  # each with all folds, one seed after the other
+    of_seed, of_fold = np.repeat(seeds, len(table["file"]) // len(seeds)), table["fold"]
     files = [column for column in table if column not in decisions.CLIP]
     sources, targets = table["source"], table["class"]
 

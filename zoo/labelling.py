@@ -158,8 +158,9 @@ class Multilabel:
 
     def tables(self, scores, targets):
         precision = evaluation.average_precision(scores, targets)
-        decided, hits = self.decide(scores).sum(axis=0), (self.decide(scores) & (targets > 0)).sum(axis=0)
-        f1 = 2 * hits / np.maximum(decided + targets.sum(axis=0), 1)
+        decided = self.decide(scores)
+        hits = (decided & (targets > 0)).sum(axis=0)
+        f1 = 2 * hits / np.maximum(decided.sum(axis=0) + targets.sum(axis=0), 1)
         return {"per_class": {"average precision": precision, "f1": np.where(np.isnan(precision), np.nan, f1)}}
 
     def ideal(self, targets):

@@ -27,15 +27,23 @@ def table(metrics):
 
 def cross_validation_table(metrics):
     """Each file's accuracy over the clips of all folds, and on each fold, as a Markdown table."""
+    return _by_training(
+        metrics,
+        "fold",
+        ("all folds", "95 % interval", "changed clips"),
+        lambda row: (_percent(row["accuracy"]), _interval(row), row["changed_clips"]),
+    )
+
+
+def _by_training(metrics, one, heads, told):
+    """A row for each file: what is `told` of it under `heads`, and its accuracy of each `one`, fold or seed."""
     found = metrics["cross_validation"]
-    lines = [
-        f"| file | all folds | 95 % interval | changed clips |{''.join(f' fold {fold} |' for fold in found['folds'])}",
-        f"|---|---:|---:|---:|{'---:|' * len(found['folds'])}",
-    ]
+    trainings = found[f"{one}s"]
+    heads = ("file", *heads, *(f"{one} {name}" for name in trainings))
+    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     for file, row in found["files"].items():
-        of_folds = (_percent(accuracies[file]) for accuracies in found["folds"].values())
-        cells = (file, _percent(row["accuracy"]), _interval(row), str(row["changed_clips"]), *of_folds)
-        lines.append(f"| {' | '.join(cells)} |")
+        cells = (file, *told(row), *(_percent(accuracies[file]) for accuracies in trainings.values()))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
@@ -202,16 +210,8 @@ def _seeds_note(metrics):
 
 def seeds_table(metrics):
     """Each file's accuracy over the seeds, and of each seed, as a Markdown table."""
-    found = metrics["cross_validation"]
-    lines = [
-        f"| file | mean | lowest | highest |{''.join(f' seed {seed} |' for seed in found['seeds'])}",
-        f"|---|---:|---:|---:|{'---:|' * len(found['seeds'])}",
-    ]
-    for file, row in found["files"].items():
-        of_seeds = (accuracies[file] for accuracies in found["seeds"].values())
-        cells = (row["accuracy"], row["lowest"], row["highest"], *of_seeds)
-        lines.append(f"| {file} | {' | '.join(map(_percent, cells))} |")
-    return "\n".join(lines)
+    ends = ("accuracy", "lowest", "highest")
+    return _by_training(metrics, "seed", ("mean", *ends[1:]), lambda row: [_percent(row[end]) for end in ends])
 
 
 def _thresholds_note(metrics):
