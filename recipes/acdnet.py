@@ -11,6 +11,7 @@ Micro   The hybrid pruning of section 4.3: weights made sparse, then channels pr
 
 from dataclasses import replace
 
+from recipes.pruning import PruningStudy
 from recipes.recipe import Recipe
 from recipes.run import main
 from zoo.compress.channels import PruneChannels
@@ -49,6 +50,7 @@ RECIPE = Recipe(
     seam=acdnet.SEAM,
     waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=TRAIN,
+    study=PruningStudy(FINE_TUNE, WHILE_PRUNING, channels_per_step=32),
     quick_epochs=6,
     variants={
         "base": (),

@@ -16,6 +16,7 @@ from recipes.run import main
 from zoo.compress.channels import PruneChannels
 from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
+from zoo.compress.retrain import Retrain
 from zoo.frontends import LogMel
 from zoo.models import bc_resnet
 from zoo.pipeline import Waveforms
@@ -48,6 +49,7 @@ RECIPE = Recipe(
         "base": (),
         "sparse": (Sparsify(share=0.5, plan=FINE_TUNE),),
         "pruned": (PruneChannels(share=0.5, plan=FINE_TUNE, channels_per_step=8),),
+        "distilled": (Retrain("distilled"),),
         "qat": (QuantizeAware(plan=FINE_TUNE),),
     },
 )

@@ -16,18 +16,18 @@ def parse(recipe, argv):
     parser = OneLineParser(prog=f"python -m recipes.{recipe.name}", description=recipe.paper, allow_abbrev=False)
     _add_flags(parser, recipe)
     args = parser.parse_args(argv)
-    args.argv, args.command = argv, _command(parser.prog, _without(argv, "--jobs"))
+    args.argv, args.command = argv, _command(parser.prog, without(argv, "--jobs"))
     return parser, args
 
 
 def for_one(recipe, args, seed, fold, out):
     """The arguments of the same command for one seed and fold alone, exported below `out`."""
-    argv = _without(args.argv, "--seed", "--seeds", "--fold", "--jobs", "--out")
+    argv = without(args.argv, "--seed", "--seeds", "--fold", "--jobs", "--out")
     _, one = parse(recipe, [*argv, "--fold", str(fold), "--seed", str(seed), "--out", str(out)])
     return one
 
 
-def _without(argv, *flags):
+def without(argv, *flags):
     """`argv` without these flags and their values."""
     pairs = zip(["", *argv], argv)
     return [word for before, word in pairs if {before, word.partition("=")[0]}.isdisjoint(flags)]
@@ -98,6 +98,11 @@ def _add_flags(parser, recipe):
                         "YAMNet's yamnet.h5 or .tflite; what fits no layer (the head) begins anew")  # fmt: skip
     parser.add_argument("--freeze", action="store_true", help="train the head alone, on top of --init-from")
     taught = [variant for variant in recipe.variants if recipe.is_taught(variant)]
+    if recipe.study:
+        parser.add_argument("--study", choices=("pruning",), help="in place of variants: a grid of ways to prune the "
+                            "base, with a row for each in one folder of results")  # fmt: skip
+        parser.add_argument("--cells", default="*", metavar="A,B", help="of the study those alone, by name or pattern: "
+                            "'hybrid_taylor-80-pruned-*'; docs/compression.md names them (default: all)")  # fmt: skip
     parser.add_argument("--teacher", metavar="PATH", help=f"who teaches {', '.join(taught)}: an exported folder of a "
                         "zoo model, or YAMNet's published .tflite (default: the base)")  # fmt: skip
     parser.add_argument("--ranges", choices=RANGES, default="percentile", help="what sets int8's range at the seam "

@@ -1,10 +1,8 @@
 """The story of one test fold: training on the others, compression, export, proof, report."""
 
-import numpy as np
-
 from recipes.stages import Stages
 from recipes.task import begun_with, is_finished
-from zoo import assembly, decisions, distribution, evaluation, pipeline, teachers, transfer
+from zoo import assembly, decisions, distribution, evaluation, pipeline, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files
 from zoo.export.folder import versions, write_embedding, write_models, write_sums
@@ -24,14 +22,9 @@ def export_fold(task, fold, folders):
     if not folders:
         return
     labels = task.labels
-    train, validation, test = (
-        task.clips.where(np.isin(task.clips.folds, folds)) for folds in builder.split(task.clips.folds.tolist(), fold)
-    )
-    what = (recipe.name, args.front_end, args.dataset, builder.builder_config.name)
-    run_folder = task.runs / "-".join([*what, f"fold{fold}", f"{task.plan.epochs}epochs", f"seed{args.seed}"])
-
-    teacher = args.teacher and teachers.open_teacher(args.teacher, task.labelling, train, front_end, args.seed)
-    stages = Stages(task, train, run_folder, teacher)
+    train, validation, test = task.split(fold)
+    run_folder = task.run_folder(fold)
+    stages = Stages(task, train, run_folder)
     calibration, targets = pipeline.unmixed_crops(
         train, front_end.num_samples, recipe.calibration_crops, args.seed, recipe.waveforms.padding
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from recipes.pruning import PruningStudy
 from zoo.augment import Masks
 from zoo.frontends import MFCC, LogMel, Raw
 from zoo.pipeline import Waveforms
@@ -25,6 +26,7 @@ class Recipe:
     masks: Masks | None = None  # over the front end's columns, while the net trains
     micro: bool = True  # whether micro/ is made of it: not where no board holds it, or TFLM lacks an operator
     calibration_crops: int = 256  # that set the ranges of int8, and by which tensors are widened
+    study: PruningStudy | None = None  # what --study prunes by; without it there is none
 
     def chain(self, variant):
         """All steps that make `variant` from the base, each with the variant that names it: ((variant, step), ...)."""
@@ -44,6 +46,7 @@ class Recipe:
             train=replace(self.train, epochs=self.quick_epochs),
             waveforms=replace(self.waveforms, eval_crops=min(3, self.waveforms.eval_crops)),  # both ends and the middle
             calibration_crops=64,
+            study=self.study and self.study.quick(),
             variants={
                 variant: tuple(step if isinstance(step, str) else step.quick() for step in steps)
                 for variant, steps in self.variants.items()

@@ -13,6 +13,7 @@ from zoo.backend import tf
 
 from recipes import cross_validation, flags
 from recipes.fold import export_fold
+from recipes.study import run_study
 from recipes.task import Task, is_exported
 from zoo import datasets, distribution, pipeline, transfer
 from zoo.atomic import full_disk_told
@@ -48,7 +49,8 @@ def run(recipe, args):
     unknown = [variant for variant in variants if variant not in recipe.variants]
     if unknown:
         raise ZooError(f"{recipe.name}: no variant {unknown[0]!r}; choose of {', '.join(recipe.variants)}")
-    if args.teacher and not any(map(recipe.is_taught, variants)):
+    is_study = getattr(args, "study", None) is not None
+    if args.teacher and not is_study and not any(map(recipe.is_taught, variants)):
         raise ZooError(f"--teacher: none of {args.variants} is taught; see --help for those that are")
     if args.freeze and not args.init_from:
         raise ZooError("--freeze keeps the weights of --init-from, which is not given")
@@ -56,7 +58,9 @@ def run(recipe, args):
         raise ZooError(
             "--jobs shares one machine out, TF_CONFIG joins several for one training: do without one of them"
         )
-    folders = {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
+    if is_study and args.fold == "all":
+        raise ZooError("--study compares on one test fold; pass its number")
+    folders = {} if is_study else {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
         if folder.exists() and not args.overwrite and not is_exported(folder, args):
             raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
@@ -78,7 +82,9 @@ def run(recipe, args):
     if args.init_from:
         transfer.check(args.init_from, task.labels, test_folds)
     trainings = [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]
-    if len(trainings) == 1:
+    if is_study:
+        run_study(task, test_folds[0])
+    elif len(trainings) == 1:
         export_fold(task, test_folds[0], folders)
     else:
         cross_validation.cross_validate(task, trainings, folders)

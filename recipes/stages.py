@@ -12,8 +12,9 @@ from typing import Any
 from zoo.backend import keras
 
 from recipes.task import Task, begun_with
-from zoo import assembly, pipeline, training, transfer
+from zoo import assembly, pipeline, teachers, training, transfer
 from zoo.augment import SpecAugment
+from zoo.compress import distill
 from zoo.errors import ZooError
 from zoo.measure import payoff
 
@@ -35,15 +36,20 @@ class Stages:
     task: Task
     clips: pipeline.Clips  # that train
     folder: Path
-    teacher: Any = None  # function waveforms -> scores; without one the base teaches
     _made: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.task.args.teacher:
+            self._teach  # noqa: B018  (one that is refused is to be refused before anything is trained)
 
     def made(self, variant):
         """`Made` by all the steps of `variant`.
 
         Raises: ZooError where a step does not lower what it claims to.
         """
-        made, steps = self._base, self.task.recipe.chain(variant)
+        steps = self.task.recipe.chain(variant)
+        # Where the weights are new anyway, the base is trained only if it is asked what it thinks.
+        made = self._untrained if steps and getattr(steps[0][1], "begins_anew", False) else self._base
         for done in range(1, len(steps) + 1):
             key = steps[:done]
             if key not in self._made:
@@ -52,22 +58,31 @@ class Stages:
         return made
 
     @cached_property
+    def _untrained(self):
+        backbone = self._new_backbone()
+        return Made(backbone, [], [_record("new", "base", [], payoff.cost_of(backbone))])
+
+    def _new_backbone(self):
+        task = self.task
+        keras.utils.set_random_seed(task.args.seed)
+        backbone = task.recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
+        return task.labelling.with_head(backbone)
+
+    @cached_property
     def _base(self):
         task, args = self.task, self.task.args
-        keras.utils.set_random_seed(args.seed)
-        backbone = task.recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
-        backbone = task.labelling.with_head(backbone)
+        backbone = self._new_backbone()
         step, frozen = "train", ()
         if args.init_from:
             filled = transfer.fill(backbone, args.init_from, task.labels)
             frozen = transfer.freeze(backbone, filled) if args.freeze else ()
             step = f"train from {Path(args.init_from).name}{', head alone' if args.freeze else ''}"
-        history = self._fit(backbone, task.plan, f"base-{self._digest()}")
+        history = self._fit(backbone, task.plan, f"base-{self.digest()}")
         for layer in frozen:
             layer.trainable = True
         return Made(backbone, history, [_record(step, "base", history, payoff.cost_of(backbone))])
 
-    def _digest(self, *values):
+    def digest(self, *values):
         """Eight hex digits of all that a stage's weights depend on and its folder's name does not tell."""
         task = self.task
         waveforms = replace(task.recipe.waveforms, eval_crops=0)  # those judge, and train nothing
@@ -85,7 +100,7 @@ class Stages:
     def _step(self, made, key):
         variant, step = key[-1]
         teachers = [self.task.args.teacher or "base" for _, step in key if getattr(step, "taught", False)]
-        name = f"{type(step).__name__}-{self._digest(key, *teachers)}"
+        name = f"{type(step).__name__}-{self.digest(key, *teachers)}"
         history, pruning = list(made.history), made.pruning
 
         def finetune(backbone, plan, stage, callbacks=(), objective=None):
@@ -110,33 +125,34 @@ class Stages:
 
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
         task, seed, masks = self.task, self.task.args.seed, self.task.recipe.masks
-        taught = objective and replace(objective, labelling=task.labelling)
+        folder = self.folder / stage
 
         def batches(first_epoch, last_epoch):
-            mixed = pipeline.mixed_crops(
+            return pipeline.mixed_crops(
                 self.clips, task.front_end.num_samples, len(task.labels), task.recipe.waveforms, seed,
                 plan.batch_size, first_epoch, last_epoch,
             )  # fmt: skip
-            if taught is None:
-                return mixed
-            return mixed.map(lambda waveforms, labels: (waveforms, taught.labels(labels, self._teach(waveforms))))
 
+        if objective:
+            objective = replace(objective, labelling=task.labelling)
+            batches = distill.taught(batches, self._teach, objective, plan.epochs, folder / "teacher")
         return training.fit(
             assembly.join(task.front_end.build(), backbone, masks and SpecAugment(*masks, name="masks")),
             plan,
             batches,
             pipeline.steps_per_epoch(self.clips, plan.batch_size),
-            self.folder / stage,
+            folder,
             seed,
             callbacks,
-            taught or task.labelling.objective,
+            objective or task.labelling.objective,
         )
 
-    @property
+    @cached_property
     def _teach(self):
-        if self.teacher is not None:
-            return self.teacher
-        base = assembly.join(self.task.front_end.build(), self._base.backbone)
+        task = self.task
+        if task.args.teacher:
+            return teachers.open_teacher(task.args.teacher, task.labelling, self.clips, task.front_end, task.args.seed)
+        base = assembly.join(task.front_end.build(), self._base.backbone)
         return lambda waveforms: base(waveforms, training=False)
 
 

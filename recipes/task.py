@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from recipes.recipe import Recipe
 from zoo import distribution, labelling, pipeline, training, transfer
 from zoo.export.folder import Quantisation
@@ -32,6 +34,17 @@ class Task:
     def labels(self):
         """The classes, in the order of the scores."""
         return list(self.builder.class_names)
+
+    def split(self, fold):
+        """(clips that train, clips to choose by, clips that test) where `fold` tests."""
+        split = self.builder.split(self.clips.folds.tolist(), fold)
+        return tuple(self.clips.where(np.isin(self.clips.folds, folds)) for folds in split)
+
+    def run_folder(self, fold):
+        """Where the trainings of one seed lie whose test fold this is."""
+        recipe, args = self.recipe, self.args
+        what = (recipe.name, args.front_end, args.dataset, self.builder.builder_config.name)
+        return self.runs / "-".join([*what, f"fold{fold}", f"{self.plan.epochs}epochs", f"seed{args.seed}"])
 
     def judged(self, clips):
         """What each clip is judged by: one array (crops, samples) a clip."""

@@ -1,20 +1,24 @@
 """Teachers: what they hear, of whom they are refused, and what YAMNet's head learns."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 from zoo.backend import keras, tf
 
 import numpy as np
+import pyopen_wakeword
 import pytest
 from scipy.special import softmax
 
-from zoo import frontends, pipeline, teachers
+from zoo import datasets, embeddings, frontends, hearing, pipeline, teachers
 from zoo.errors import ZooError
 from zoo.export import keras_files, tflite
 from zoo.labelling import Multiclass
+from zoo.runtime.interpreter import LiteRT
 
 LABELS = ["dog", "rain", "siren"]
+WORD = SimpleNamespace(sample_rate_hz=16_000, num_samples=16_000)
 LABELLING = Multiclass(LABELS)
 STUDENT = frontends.Raw(sample_rate_hz=20_000, num_samples=30_000)  # 1.5 s
 
@@ -107,12 +111,12 @@ def test_a_teacher_with_a_shorter_window_hears_all_of_a_longer_crop(tmp_path, tr
 )
 def test_windows_reach_from_the_start_to_the_end(heard, num_samples, starts):
     waveform = np.arange(heard, dtype=np.float32)
-    windows = teachers.windows(tf.constant(waveform[None]), num_samples)
+    windows = hearing.windows(tf.constant(waveform[None]), num_samples)
     np.testing.assert_array_equal(windows[0], [waveform[start : start + num_samples] for start in starts])
 
 
 def test_a_shorter_sound_lies_in_the_middle_of_silence():
-    windows = teachers.windows(tf.ones((2, 5)), 8)
+    windows = hearing.windows(tf.ones((2, 5)), 8)
     np.testing.assert_array_equal(windows[:, 0], [[0, 1, 1, 1, 1, 1, 0, 0]] * 2)
 
 
@@ -166,9 +170,9 @@ def test_what_is_no_teacher_is_refused_in_a_line(tmp_path, tiny_model, training_
     (folder / "metrics.json").unlink()
     is_refused(folder / "model.h5", "metrics.json")
     (tmp_path / "other.tflite").write_bytes(tflite.to_float(tiny_model))
-    is_refused(tmp_path / "other.tflite", "no YAMNet")
+    is_refused(tmp_path / "other.tflite", "neither YAMNet")
     (tmp_path / "short.tflite").write_bytes(tflite.to_float(tiny_model)[:200])
-    is_refused(tmp_path / "short.tflite", "no YAMNet")
+    is_refused(tmp_path / "short.tflite", "neither YAMNet")
 
 
 def test_the_head_is_where_softmax_regression_has_no_slope_left():
@@ -201,3 +205,40 @@ def test_yamnet_knows_real_clips_that_its_head_was_not_fitted_on(yamnet, esc10_c
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)  # float32 softmax
     # Four clips a class are little to learn from; chance is 1 of 10.
     assert np.mean(scores.argmax(axis=1) == test.targets) >= 0.6
+
+
+@pytest.fixture(scope="module")
+def words(real_recordings, tmp_path_factory):
+    """Each third clip of Speech Commands: fold 0 trains, fold 2 tests, no speaker is in both."""
+    cache = tmp_path_factory.mktemp("words")
+    builder = datasets.load("speech_commands", cache, real_recordings / "speech_commands")
+    clips = pipeline.clips_at(builder, 16_000, cache)
+    return clips.where(np.arange(len(clips)) % 3 == 0)
+
+
+@pytest.fixture(scope="module")
+def speech_embedding():
+    return Path(pyopen_wakeword.__file__).parent / "models" / "embedding_model.tflite"
+
+
+def test_the_speech_embedding_is_what_its_two_files_make_of_a_word(speech_embedding, words):
+    crops = np.concatenate([pipeline.judging_crops(words.waveform(i), 16_000, 1) for i in range(0, len(words), 22)])
+    _, embed = embeddings.published("file", speech_embedding.read_bytes(), WORD)
+    spectrogram = LiteRT(speech_embedding.with_name("melspectrogram.tflite"), input_shape=(25_600,))
+    network = LiteRT(speech_embedding)
+    for crop, found in zip(crops, embed(tf.constant(crops)).numpy(), strict=True):
+        bels = spectrogram.run(32_768 * np.pad(crop, 4_800)[None])[0, 0] / 10 + 2
+        by_window = network.run(
+            np.stack([bels[start : start + 76] for start in range(0, len(bels) - 75, 8)])[..., None]
+        )
+        np.testing.assert_allclose(found, by_window.mean(axis=(0, 1, 2)), atol=1e-3)  # of values up to 60
+
+
+def test_the_speech_embedding_teaches_words_of_speakers_that_its_head_has_not_heard(
+    speech_embedding, words, monkeypatch
+):
+    monkeypatch.setattr(teachers, "CROPS_PER_CLIP", 2)
+    train, test = words.where(words.folds == 0), words.where(words.folds == 2)
+    teach = teachers.open_teacher(speech_embedding, Multiclass([f"class {i}" for i in range(12)]), train, WORD)
+    crops = np.concatenate(pipeline.judging_crops_of(test, 16_000, 1))
+    assert np.mean(teach(tf.constant(crops)).numpy().argmax(axis=1) == test.targets) >= 0.7  # chance is 1 of 12

@@ -1,13 +1,11 @@
-"""Teachers for distillation: a trained model of the zoo, or YAMNet with a head that is fitted on the training clips.
+"""Teachers for distillation: a trained model of the zoo, or a published embedding with a head that is fitted here.
 
 A teacher hears what its student hears, at its own rate and in windows of its own length.
 """
 
 import json
-import struct
 from itertools import zip_longest
 from pathlib import Path
-from threading import Lock
 
 from zoo.backend import keras, tf
 
@@ -15,14 +13,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 import zoo.frontends  # noqa: F401  (a trained model may hold Kapre's layers: they are to be known before it is opened)
-from zoo import audio, pipeline
+from zoo import embeddings, hearing, pipeline
 from zoo.errors import ZooError
 from zoo.progress import bar
-from zoo.runtime.embedding import embedding_model
-from zoo.runtime.interpreter import LiteRT
-
-# YAMNet's published file: what it takes, and how wide the embedding before its classifier is.
-YAMNET_RATE_HZ, YAMNET_SAMPLES, YAMNET_WIDTH = 16_000, 15_600, 1_024
 
 # The head. Chosen on ESC-10's folds 1 to 4, each held out once: on clips as they are judged, and on mixed crops.
 CROPS_PER_CLIP = 8  # of either kind
@@ -35,8 +28,9 @@ def open_teacher(path, labelling, clips, front_end, seed=0):
 
     It takes what the student with `front_end` (a spec with sample_rate_hz and num_samples) takes.
 
-    path: a model that the zoo exported (its folder, or the model.h5 in it), or YAMNet's published .tflite. labelling:
-    the student's, of `zoo.labelling`. clips: those that train the student; they alone fit YAMNet's head.
+    path: a model that the zoo exported (its folder, or the model.h5 in it), or a published embedding, one of
+    `zoo.embeddings`. labelling: the student's, of `zoo.labelling`. clips: those that train the student; they alone fit
+    a published embedding's head.
 
     Shape: (batch, num_samples) -> (batch, classes)
     Raises: ZooError if the file is neither, if it knows other classes or if it was trained on the student's test fold.
@@ -44,13 +38,17 @@ def open_teacher(path, labelling, clips, front_end, seed=0):
     path = Path(path)
     file = path / "model.h5" if path.is_dir() else path
     if not file.is_file():
-        raise ZooError(f"teacher: no file {file}; pass an exported folder of the zoo, or YAMNet's published .tflite")
+        raise ZooError(f"teacher: no file {file}; pass an exported folder of the zoo, or a published .tflite")
     content = file.read_bytes()
     if content[4:8] == b"TFL3":
-        return _yamnet(file, content, labelling, clips, front_end, seed)
+        return _with_head(
+            *embeddings.published(f"teacher {file}", content, front_end), labelling, clips, front_end, seed
+        )
     if content.startswith(b"\x89HDF"):
         return _zoo_model(file, labelling, clips, front_end)
-    raise ZooError(f"teacher {file}: neither a Keras .h5 nor a .tflite; pass an exported folder, or YAMNet's .tflite")
+    raise ZooError(
+        f"teacher {file}: neither a Keras .h5 nor a .tflite; pass an exported folder, or a published .tflite"
+    )
 
 
 def _zoo_model(file, labelling, clips, front_end):
@@ -75,94 +73,38 @@ def _zoo_model(file, labelling, clips, front_end):
             f"teacher {file}: fold {test_fold} tested it and trains the student, whose test fold it has therefore "
             "heard; train the teacher with the student's --fold"
         )
-    return _heard(lambda heard: model(heard, training=False), rate_hz, model.input_shape[1], front_end)
-
-
-def _heard(run, rate_hz, num_samples, front_end):
-    """Function waveforms -> the mean over its windows of what `run` gives for a window.
-
-    Shape: (batch, front_end.num_samples) -> (batch, width); run is (n, num_samples) -> (n, width)
-    """
 
     @tf.function(input_signature=[tf.TensorSpec((None, front_end.num_samples), tf.float32)])
-    def mean(waveforms):
-        heard = windows(resampled(waveforms, front_end.sample_rate_hz, rate_hz), num_samples)
-        given = run(tf.reshape(heard, (-1, num_samples)))
-        return tf.reduce_mean(tf.reshape(given, (-1, heard.shape[1], given.shape[1])), axis=1)
+    def teach(waveforms):
+        heard = hearing.resampled(waveforms, front_end.sample_rate_hz, rate_hz)
+        return hearing.mean_over_windows(lambda heard: model(heard, training=False), heard, model.input_shape[1])
 
-    return mean
-
-
-def resampled(waveforms, from_hz, to_hz):
-    """The waveforms at `to_hz`. Runs in a graph.
-
-    Shape: (batch, samples) -> (batch, samples * to_hz // from_hz)
-    """
-    if from_hz == to_hz:
-        return waveforms
-    length = waveforms.shape[1] * to_hz // from_hz
-    return tf.map_fn(lambda waveform: tf.ensure_shape(audio.resample(waveform, from_hz, to_hz), (length,)), waveforms)
+    return teach
 
 
-def windows(waveforms, num_samples):
-    """Windows of each waveform, spread from its start to its end, about half a window apart. Runs in a graph.
-
-    All of a sound is heard, as its label tells of all of it. A shorter waveform lies in the middle of silence.
-
-    Shape: (batch, samples) -> (batch, windows, num_samples)
-    """
-    missing = max(0, num_samples - waveforms.shape[1])
-    padded = tf.pad(waveforms, [[0, 0], [missing // 2, missing - missing // 2]])
-    last = padded.shape[1] - num_samples
-    count = 1 + round(2 * last / num_samples)
-    starts = np.linspace(0, last, count).round().astype(int) if count > 1 else [last // 2]
-    return tf.stack([padded[:, start : start + num_samples] for start in starts], axis=1)
-
-
-def _yamnet(file, content, labelling, clips, front_end, seed):
-    try:
-        network = LiteRT(embedding_model(content))
-    except (ZooError, ValueError, struct.error) as error:  # of a file that is cut short, too
-        raise ZooError(f"teacher {file}: no YAMNet ({error}); pass YAMNet's published .tflite") from error
-    if (network.input_shape, network.output.shape) != ((YAMNET_SAMPLES,), (YAMNET_WIDTH,)):
-        raise ZooError(
-            f"teacher {file}: no YAMNet: it takes {network.input_shape}, its embedding is {network.output.shape}, "
-            f"not {(YAMNET_SAMPLES,)} and {(YAMNET_WIDTH,)}; pass YAMNet's published .tflite"
-        )
-    embedding = _heard(lambda heard: _run(network, heard), YAMNET_RATE_HZ, YAMNET_SAMPLES, front_end)
+def _with_head(name, embedding, labelling, clips, front_end, seed):
     x, y = [], []
-    for waveforms, labels in _crops(clips, front_end.num_samples, labelling, seed):
+    for waveforms, labels in _crops(name, clips, front_end.num_samples, labelling, seed):
         x.append(embedding(waveforms))
         y.append(labels)
     kernel, bias = fit_head(np.concatenate(x), np.concatenate(y), labelling)
     return lambda waveforms: labelling.scores_of(embedding(waveforms) @ kernel + bias)
 
 
-def _run(network, waveforms):
-    """What a LiteRT network makes of a tensor of waveforms, as an operation of TensorFlow."""
-    lock = Lock()  # a parallel map calls from several threads, and an interpreter holds one waveform
-
-    def run(waveforms):
-        with lock:
-            return network.run(waveforms)
-
-    return tf.ensure_shape(tf.numpy_function(run, [waveforms], tf.float32), (None, *network.output.shape))
-
-
-def _crops(clips, num_samples, labelling, seed):
+def _crops(name, clips, num_samples, labelling, seed):
     """Batches (waveforms, labels) that fit a head: crops as they judge a clip, and mixed ones, as many of either.
 
     Fitted on the first alone it is sure and wrong of mixed crops, which it is asked about; on the second alone it is
     worse on the others.
     """
-    for i in bar(range(len(clips)), desc="YAMNet: training clips", unit="clip"):
+    for i in bar(range(len(clips)), desc=f"{name}: training clips", unit="clip"):
         crops = pipeline.judging_crops(clips.waveform(i), num_samples, CROPS_PER_CLIP)
         yield crops, np.tile(labelling.ideal(clips.targets[i]), (CROPS_PER_CLIP, 1))
     mixed = pipeline.mixed_crops(
         clips, num_samples, len(labelling.labels), pipeline.Waveforms(), seed, CROPS_PER_CLIP, 0, CROPS_PER_CLIP
     )
     steps = CROPS_PER_CLIP * pipeline.steps_per_epoch(clips, CROPS_PER_CLIP)
-    yield from bar(mixed, total=steps, desc="YAMNet: mixed crops", unit="batch")
+    yield from bar(mixed, total=steps, desc=f"{name}: mixed crops", unit="batch")
 
 
 def fit_head(x, labels, labelling):

@@ -1,7 +1,7 @@
 """Knowledge distillation: a student learns the labels and, at a temperature, what a teacher thinks of the same sounds.
 
     objective = Distillation("kl_kl", alpha=0.1, temperature=2.0)
-    dataset = dataset.map(lambda x, labels: (x, objective.labels(labels, teacher(x))))
+    dataset = dataset.map(lambda x, labels: (x, objective.labels(labels, teacher(x))))  # or `taught`
     student.compile("sgd", objective.loss, metrics=[objective.accuracy])
 
 Student and teacher both give probabilities, as every model of the zoo does; labels may be mixed (soft). Where a clip
@@ -10,12 +10,17 @@ may have several classes, each is a distribution of its own, of being there or n
 
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from zoo.backend import keras, tf
 
+import numpy as np
+
+from zoo.atomic import whole_file
 from zoo.errors import ZooError
 from zoo.labelling import SMALLEST_SCORE, Multiclass
+from zoo.progress import bar
 
 
 def _cross_entropy(log_teacher, log_student):
@@ -40,8 +45,9 @@ class Distillation:
 
     kind: "ce_ce", "kl_ce" or "kl_kl" (cross-entropy or Kullback-Leibler divergence, against the teacher and against the
     labels). alpha: the weight of the labels; the teacher's is 1 - alpha. temperature: what logits are divided by before
-    the softmax, the student's and the teacher's alike; the published range is 1 to 5. labelling: what scores are
-    distributions of; whoever trains sets it.
+    the softmax, the student's and the teacher's alike; the published range is 1 to 5. asked_epochs: the teacher hears
+    the crops of so many epochs, which come again after them: it often costs more than its student. labelling: what
+    scores are distributions of; whoever trains sets it.
 
     Raises: ZooError if a value is outside its range.
     Source: the ACDNet paper, equations 12 to 14 and section 4.4.1.
@@ -50,6 +56,7 @@ class Distillation:
     kind: str = "kl_kl"
     alpha: float = 0.1
     temperature: float = 2.0
+    asked_epochs: int = 40
     labelling: Any = field(default=Multiclass(()), repr=False)
 
     def __post_init__(self):
@@ -61,6 +68,8 @@ class Distillation:
             raise ZooError(
                 f"distillation: temperature {self.temperature} softens nothing; pass 1 or more (papers: to 5)"
             )
+        if self.asked_epochs < 1:
+            raise ZooError(f"distillation: a teacher that is asked about {self.asked_epochs} epochs teaches nothing")
 
     def labels(self, labels, teacher_scores):
         """What the data set yields as labels, float32: [:, 0] are the labels, [:, 1] the teacher's scores.
@@ -96,6 +105,35 @@ class Distillation:
         """log softmax(logits / T). The scores' logarithms are the logits, but for a constant that softmax ignores."""
         logits = tf.math.log(tf.maximum(scores, SMALLEST_SCORE))
         return tf.nn.log_softmax(logits / self.temperature)
+
+
+def taught(batches, teach, objective, epochs, folder):
+    """A function (first_epoch, last_epoch) -> tf.data of (inputs, labels that `objective` takes), for `training.fit`.
+
+    batches: the same of (inputs, labels), the same each time it is called. teach: inputs -> scores. epochs: how many
+    will be trained. folder: where the answers are kept, a file an epoch, so that none is asked for twice.
+    """
+    asked = min(objective.asked_epochs, epochs)
+    files = [Path(folder) / f"epoch{epoch}.npy" for epoch in range(asked)]
+    for epoch, file in enumerate(bar(files, desc="teacher", unit="epoch")):
+        if not file.exists():
+            answers = np.stack([scores.numpy() for scores in batches(epoch, epoch + 1).map(lambda x, _: teach(x))])
+            with whole_file(file) as unfinished:
+                np.save(unfinished, answers)
+
+    answers = tf.constant(np.concatenate([np.load(file) for file in files]))
+    steps = len(answers) // asked
+
+    def lap(first_epoch):
+        own = tf.data.Dataset.from_tensor_slices(answers[first_epoch * steps :])
+        pairs = tf.data.Dataset.zip((batches(first_epoch, asked), own))
+        return pairs.map(lambda pair, scores: (pair[0], objective.labels(pair[1], scores)))
+
+    def some_epochs(first_epoch, last_epoch):
+        laps = lap(first_epoch % asked).concatenate(lap(0).repeat())
+        return laps.take((last_epoch - first_epoch) * steps).prefetch(tf.data.AUTOTUNE)
+
+    return some_epochs
 
 
 def _unstack(labels):

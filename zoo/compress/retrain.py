@@ -40,10 +40,15 @@ class Retrain:
         """Whether it needs a teacher."""
         return self.ending == "distilled"
 
+    @property
+    def begins_anew(self):
+        """Whether it takes no more than the widths of what it gets."""
+        return ENDINGS[self.ending]
+
     def __call__(self, backbone, finetune):
         check_backbone(backbone)
         trained = keras.models.clone_model(backbone)  # with new weights
-        if not ENDINGS[self.ending]:
+        if not self.begins_anew:
             trained.set_weights(backbone.get_weights())
         finetune(trained, self.plan, self.ending, objective=self.objective if self.taught else None)
         return trained

@@ -8,9 +8,9 @@ from pathlib import Path
 import markdown
 from markdown.treeprocessors import Treeprocessor
 
-from zoo import on_boards, plots
+from zoo import plots
 from zoo.atomic import whole_file
-from zoo.report import ours, papers, published
+from zoo.report import boards, ours, papers, pruning, published
 from zoo.report.runs import RESULTS, read_runs
 
 RUNS_PAGE, PAPERS_PAGE = "README.md", "papers.md"
@@ -36,9 +36,12 @@ def write_pages(results=RESULTS):
     Raises: ZooError for what is no run of a board.
     """
     runs, rows = read_runs(results), published.read_published(results)
-    (results / RUNS_PAGE).write_text(_text(_runs_page(runs, on_boards.read(results / "boards"))), encoding="utf-8")
-    pictures = [picture for dataset in _datasets(rows) if (picture := _draw(rows, runs, dataset, results))]
+    (results / RUNS_PAGE).write_text(_text(_runs_page(runs, boards.read(results / "boards"))), encoding="utf-8")
+    names = dict.fromkeys(row["dataset"] for row in rows if row["dataset"])
+    pictures = [picture for dataset in names if (picture := _draw(rows, runs, dataset, results))]
     (results / PAPERS_PAGE).write_text(_text(_papers_page(rows, runs, pictures)), encoding="utf-8")
+    if lines := pruning.page(results):
+        (results / pruning.PAGE).write_text(_text(lines), encoding="utf-8")
 
 
 def write_html(path, results=RESULTS):
@@ -71,7 +74,7 @@ def _text(lines):
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _runs_page(runs, boards):
+def _runs_page(runs, of_boards):
     return [
         "# Results",
         "",
@@ -86,7 +89,7 @@ def _runs_page(runs, boards):
         *ours.seeds(runs),
         *ours.pooled(runs),
         *ours.streams(runs),
-        *on_boards.table(boards),
+        *boards.table(of_boards),
         *ours.commands(runs),
     ]
 
@@ -104,10 +107,6 @@ def _papers_page(rows, runs, pictures):
         *(line for picture in pictures for line in ("", f"![{picture.stem}]({picture.name})")),
         *papers.sections(rows, papers.compared(runs)),
     ]
-
-
-def _datasets(rows):
-    return dict.fromkeys(row["dataset"] for row in rows if row["dataset"])
 
 
 def _draw(rows, runs, dataset, results):

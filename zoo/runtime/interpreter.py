@@ -116,9 +116,10 @@ class LiteRT(Runner):
     """A model (its bytes or its path) on the CPU, with XNNPACK or with the plain reference kernels.
 
     The two differ in int8 (by up to 22 of 255 steps on Micro-ACDNet), so name `.kernels` beside every figure.
+    input_shape: what the model is to take, without the batch, where that is not what its file says.
     """
 
-    def __init__(self, model, kernels="xnnpack", num_threads=1):
+    def __init__(self, model, kernels="xnnpack", num_threads=1, input_shape=None):
         self.kernels = f"litert-{kernels}"
         with captured_stderr():  # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
             self._interpreter = Interpreter(
@@ -126,6 +127,10 @@ class LiteRT(Runner):
                 num_threads=num_threads,
                 experimental_op_resolver_type=OP_RESOLVERS[kernels],
             )
+            if input_shape:
+                self._interpreter.resize_tensor_input(
+                    self._interpreter.get_input_details()[0]["index"], (1, *input_shape)
+                )
             self._interpreter.allocate_tensors()
         self._ends = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self.input, self.output = (Tensor.of(details[0]) for details in self._ends)

@@ -1,0 +1,140 @@
+"""`--study pruning`: the cells of a grid (`recipes.pruning`), each trained for each seed, in one folder of results.
+
+A cell that was made stays in runs/, and one that was stopped goes on. What cells share (the base, the sparse weights,
+the channels that went) is made once a seed.
+"""
+
+import itertools
+import json
+import pickle
+from dataclasses import replace
+from fnmatch import fnmatch
+
+from recipes import flags
+from recipes.pruning import GRID
+from recipes.stages import Stages
+from zoo import assembly, decisions, distribution, evaluation, jobs
+from zoo.atomic import whole_file, whole_folder
+from zoo.errors import ZooError
+from zoo.report import pruning
+
+BASE = "base"  # of which all cells begin
+
+
+def run_study(task, fold):
+    """Trains the cells that --cells names, for each seed, and writes a folder with a row for each of them.
+
+    Raises: ZooError where --cells names none, and where a training fails.
+    """
+    args = task.args
+    cells = _chosen(args.cells)
+    folder = args.out / f"{task.recipe.name}-{args.dataset}-pruning"
+    if folder.exists() and not args.overwrite:
+        raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
+    seeds = range(args.seed, args.seed + args.seeds)
+    if args.jobs > 1:
+        _side_by_side(task, fold, cells, seeds)
+    rows, told = [], []
+    for seed in seeds:
+        one = replace(task, args=flags.for_one(task.recipe, args, seed, fold, args.out))
+        for row, path in _trained(one, fold, cells):
+            rows.append(row)
+            told.append(path)
+    if distribution.is_chief():
+        with whole_folder(folder, args.overwrite) as unfinished:
+            pruning.write(unfinished, rows, told)
+        print(f"\n{pruning.table(rows)}\n\n{folder}: python -m zoo report {folder} adds it to the results")
+
+
+def _chosen(patterns):
+    """The names of the cells that one of the patterns selects, in the grid's order."""
+    patterns = patterns.split(",")
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in GRID):
+            raise ZooError(f"--cells {pattern}: none of the {len(GRID)} cells, such as {next(reversed(GRID))}")
+    return [name for name in GRID if any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def _side_by_side(task, fold, cells, seeds):
+    """Trains them in processes, each a pruned net with its endings: first those of which others begin, then the others.
+
+    Two that run at a time may not train the same: what they share is trained by the first of them.
+    """
+    waiting, trained = {}, set()
+    for name in cells:
+        waiting.setdefault(GRID[name].pruned, []).append(name)
+    while waiting:
+        now, taken = {}, set()
+        for pruned, names in waiting.items():
+            shared = {BASE, *_variants(task, names)} - {pruned, *names} - trained
+            if shared.isdisjoint(taken):
+                now[pruned] = names
+                taken |= shared
+        jobs.side_by_side(
+            {
+                f"{pruned}, seed {seed}": _job(task, fold, seed, names)
+                for pruned, names in now.items()
+                for seed in seeds
+            },
+            task.args.jobs,
+            "pruning",
+        )
+        trained |= taken
+        waiting = {pruned: names for pruned, names in waiting.items() if pruned not in now}
+
+
+def _job(task, fold, seed, names):
+    """The same command for some cells of a seed alone."""
+    out = task.runs / "study" / f"seed{seed}-{names[0]}"
+    one = flags.for_one(task.recipe, task.args, seed, fold, out)
+    argv = [*flags.without(one.argv, "--cells"), "--cells", ",".join(names), "--overwrite"]
+    return jobs.Job("recipes.child", pickle.dumps((task.recipe, argv)), out.with_suffix(".log"))
+
+
+def _trained(task, fold, cells):
+    """(row, path of its decisions) of each cell for the seed of `task`; those that are not there are made."""
+    train, _, test = task.split(fold)
+    task = replace(task, recipe=replace(task.recipe, variants=_variants(task, cells)))
+    stages = Stages(task, train, task.run_folder(fold))
+    for name in cells:
+        path = stages.folder / "cells" / f"{name}-{stages.digest(task.recipe.chain(name))}.json"
+        if not path.exists():
+            made = stages.made(name)
+            if distribution.is_chief():
+                _score(task, name, made, test, path)
+        yield json.loads(path.read_text()), path.with_suffix(".csv")
+
+
+def _variants(task, cells):
+    """Of the recipe: all that the cells are made by."""
+    recipe = task.recipe
+    backbone = recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
+    before_seam = itertools.takewhile(lambda layer: layer.name != recipe.seam, backbone.layers if recipe.seam else ())
+    first_block = tuple(layer.name for layer in before_seam if hasattr(layer, "filters"))
+    variants = [GRID[name].variants(recipe.study, first_block) for name in cells]
+    return {name: steps for some in variants for name, steps in some.items()}
+
+
+def _score(task, name, made, test, path):
+    cell, seed = GRID[name], task.args.seed
+    model = assembly.join(task.front_end.build(), made.backbone)
+    scores = evaluation.clip_scores(lambda crops: model(crops, training=False).numpy(), task.judged(test), name)
+    figures = task.labelling.figures(scores, scores, test.targets, test.sources, seed)
+    ending = made.steps[-1]
+    row = {
+        "model": task.recipe.name,
+        "dataset": task.args.dataset,
+        "test_fold": task.args.fold,
+        **vars(cell),
+        "seed": seed,
+        "epochs": ending["epochs"],
+        "epochs_before": len(made.history) - ending["epochs"],
+        **{figure: figures[figure] for figure in ("accuracy", "low", "high")},
+        "parameters": made.backbone.count_params(),
+        **{figure: ending[figure] for figure in ("macs", "bytes", "gzip_bytes")},
+        "command": task.args.command,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    decisions.write(path.with_suffix(".csv"), test, task.labelling, {pruning.column(row): scores})
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(row))
