@@ -1,5 +1,6 @@
 """The log-mel against librosa in float64, its TFLite twin, and the file that it is saved in."""
 
+import functools
 import json
 import time
 from dataclasses import replace
@@ -31,6 +32,9 @@ SPECS = {
 @pytest.fixture(params=SPECS)
 def spec(request):
     return SPECS[request.param]
+
+
+built = functools.cache(lambda build, spec: build(spec))  # a model for several tests
 
 
 def by_librosa(spec, waveforms):
@@ -88,28 +92,21 @@ def real_sounds(real_recordings):
     return np.stack([np.pad(clip, (0, SAMPLES - len(clip))) for clip in clips])
 
 
-def test_levels_are_librosas(spec):
-    waveforms = made_sounds()
-    levels = spec.build().predict(waveforms, verbose=0)
+def assert_levels(spec, waveforms):
+    levels, of_twin = (
+        built(build, spec).predict(waveforms, verbose=0) for build in (LogMel.build, LogMel.build_tflite_twin)
+    )
     assert levels.shape[1:] == (1 + (SAMPLES - spec.window_samples) // spec.hop_samples, spec.num_mels, 1)
     assert_same_levels(spec, levels, by_librosa(spec, waveforms))
+    assert_same_levels(spec, of_twin, levels)
 
 
-def test_levels_of_real_clips_are_librosas(spec, real_sounds):
-    assert_same_levels(spec, spec.build().predict(real_sounds, verbose=0), by_librosa(spec, real_sounds))
+def test_levels_are_librosas_and_those_of_the_tflite_twin_are_the_same(spec):
+    assert_levels(spec, made_sounds())
 
 
-def test_the_tflite_twin_gives_the_same_levels(spec):
-    waveforms = made_sounds()
-    assert_same_levels(
-        spec, spec.build_tflite_twin().predict(waveforms, verbose=0), spec.build().predict(waveforms, verbose=0)
-    )
-
-
-def test_the_tflite_twin_gives_the_same_levels_of_real_clips(spec, real_sounds):
-    assert_same_levels(
-        spec, spec.build_tflite_twin().predict(real_sounds, verbose=0), spec.build().predict(real_sounds, verbose=0)
-    )
+def test_levels_of_real_clips_are_too(spec, real_sounds):
+    assert_levels(spec, real_sounds)
 
 
 @pytest.mark.parametrize("spec", [SPECS["power, decibel"], SPECS["magnitude, natural"]], ids=["power", "magnitude"])
@@ -127,7 +124,8 @@ def test_the_twins_file_stays_small():
 
 
 def test_the_saved_file_needs_kapre_and_keras_alone(spec, tmp_path):
-    keras_files.save_h5(spec.build(), tmp_path / "model.h5")
+    model = built(LogMel.build, spec)
+    keras_files.save_h5(model, tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5") as file:
         layers = json.loads(file.attrs["model_config"])["config"]["layers"]
     for layer in layers:
@@ -136,7 +134,7 @@ def test_the_saved_file_needs_kapre_and_keras_alone(spec, tmp_path):
         assert registered.startswith("Kapre>") or hasattr(keras.layers, name), layer
     waveforms = made_sounds()
     reloaded = keras.models.load_model(tmp_path / "model.h5", compile=False)
-    np.testing.assert_array_equal(reloaded.predict(waveforms, verbose=0), spec.build().predict(waveforms, verbose=0))
+    np.testing.assert_array_equal(reloaded.predict(waveforms, verbose=0), model.predict(waveforms, verbose=0))
 
 
 @pytest.mark.parametrize("build", [LogMel.build, LogMel.build_tflite_twin])
@@ -144,7 +142,7 @@ def test_a_level_does_not_depend_on_what_else_the_clip_holds(spec, build):
     quiet = 1e-3 * made_sounds()[:1]
     burst = quiet.copy()
     burst[:, 12_000:14_000] += made_sounds()[:1, :2_000]
-    model = build(spec)
+    model = built(build, spec)
     before, after = model.predict(quiet, verbose=0), model.predict(burst, verbose=0)
     untouched = (12_000 - spec.window_samples) // spec.hop_samples  # frames that end before the burst
     np.testing.assert_allclose(after[:, :untouched], before[:, :untouched], atol=1e-4)  # frames go in other batches
@@ -153,11 +151,11 @@ def test_a_level_does_not_depend_on_what_else_the_clip_holds(spec, build):
 
 @pytest.mark.parametrize("build", [LogMel.build, LogMel.build_tflite_twin])
 def test_silence_is_zero(spec, build):
-    assert not build(spec).predict(np.zeros((1, SAMPLES), np.float32), verbose=0).any()
+    assert not built(build, spec).predict(np.zeros((1, SAMPLES), np.float32), verbose=0).any()
 
 
 def test_ten_times_the_amplitude_is_twenty_decibels_more():
-    model, noise = SPECS["power, decibel"].build(), made_sounds()[:1]
+    model, noise = built(LogMel.build, SPECS["power, decibel"]), made_sounds()[:1]
     loud, quiet = (model.predict(gain * noise, verbose=0) for gain in (1, 0.1))
     heard = quiet > 0
     np.testing.assert_allclose((loud - quiet)[heard], 20, atol=1e-3)  # float32 of levels up to 120

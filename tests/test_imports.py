@@ -59,18 +59,13 @@ ARROWS = {
     "zoo.decisions": (),
     "zoo.comparison": ("zoo.decisions", "zoo.evaluation"),
     "zoo.jobs": ("zoo.measure.machine",),
-    "zoo.report": ("zoo.evaluation", "zoo.on_boards", "zoo.plots", "zoo.report"),
+    "zoo.report": ("zoo.decisions", "zoo.evaluation", "zoo.plots", "zoo.report"),
     "zoo.preprocess": (),
     "zoo.leakage": (),
     "zoo.inspection": ("zoo.leakage", "zoo.preprocess", "zoo.runtime"),
-    "zoo.teachers": (
-        "zoo.backend",
-        "zoo.audio",
-        "zoo.frontends",
-        "zoo.pipeline",
-        "zoo.runtime.embedding",
-        "zoo.runtime.interpreter",
-    ),
+    "zoo.hearing": ("zoo.backend", "zoo.audio"),
+    "zoo.embeddings": ("zoo.backend", "zoo.frontends", "zoo.hearing", "zoo.runtime"),
+    "zoo.teachers": ("zoo.backend", "zoo.embeddings", "zoo.frontends", "zoo.hearing", "zoo.labelling", "zoo.pipeline"),
     "zoo.runtime": ("zoo.runtime",),
 }
 # Module -> what it may not import, straight or through others.
@@ -85,7 +80,6 @@ NEVER = {
     "zoo.report": ("tensorflow", "zoo.backend"),
     "zoo.comparison": ("tensorflow", "zoo.backend"),
     "zoo.jobs": (*HEAVY, "numpy"),
-    "zoo.on_boards": (*HEAVY, "numpy"),
     "zoo.measure.cpu": (*HEAVY, "scipy", "soundfile", "zoo.backend", "zoo.export"),
     "zoo.measure.process_memory": (
         *HEAVY,

@@ -35,7 +35,7 @@ def test_training_curves_are_drawn(epochs, path):
     assert_drawn(path)
 
 
-@pytest.mark.parametrize("num_classes", [1, 3, 10, 50])
+@pytest.mark.parametrize("num_classes", [1, 10, 50])
 def test_confusion_and_class_scores_are_drawn_for_any_number_of_classes(num_classes, path):
     counts = np.random.default_rng(0).integers(0, 9, (num_classes, num_classes))
     labels = [LONG, *(f"class_{i}" for i in range(1, num_classes))]
@@ -53,7 +53,7 @@ def test_classes_without_a_clip_are_drawn(path):
     assert_drawn(path)
 
 
-@pytest.mark.parametrize("num_files", [1, 2, 12])
+@pytest.mark.parametrize("num_files", [2, 12])
 def test_files_of_one_size_are_compared_and_of_many(num_files, path):
     rows = [(f"{LONG}.tflite", 10 ** (5 + i // 2), 0.8 + i / 100, (0.75, 0.95)) for i in range(num_files)]
     assert plots.accuracy_against_size(rows, path, "model, data, fold 4") == path
@@ -72,7 +72,7 @@ def test_points_of_about_one_size_stand_side_by_side_and_others_in_their_place()
     np.testing.assert_array_equal(scores._side_by_side(np.log([5e6])), [0])
 
 
-@pytest.mark.parametrize("num_layers", [1, 12, 40])
+@pytest.mark.parametrize("num_layers", [1, 40])
 def test_widths_and_saliency_are_drawn(num_layers, path):
     rng = np.random.default_rng(0)
     before = {f"{i}_{LONG}": 1 + 8 * i for i in range(num_layers)}
@@ -90,7 +90,7 @@ def test_widths_are_drawn_where_nothing_was_scored_and_where_saliency_is_zero(pa
     assert_drawn(path)
 
 
-@pytest.mark.parametrize("num_tensors", [1, 12, 40])
+@pytest.mark.parametrize("num_tensors", [1, 40])
 def test_quantisation_sensitivity_is_drawn(num_tensors, path):
     rows = [(f"{i}_{LONG}", 40 - i, 0.9 - i / 100, i / 50) for i in range(num_tensors)]
     assert plots.quantisation_sensitivity(rows, path, "model, data, fold 4", 0.9) == path
@@ -102,7 +102,7 @@ def test_quantisation_that_changes_nothing_and_that_drowns_everything_is_drawn(p
     assert_drawn(path)
 
 
-@pytest.mark.parametrize("num_layers", [1, 12, 40])
+@pytest.mark.parametrize("num_layers", [1, 40])
 def test_pruning_sensitivity_is_drawn(num_layers, path):
     rows = [(f"{i}_{LONG}", share, 0.1 + share * i) for i in range(num_layers) for share in (0, 0.5, 0.9)]
     assert plots.pruning_sensitivity(rows, path, "model, data, fold 4") == path
@@ -113,7 +113,7 @@ def row(name, kind="Conv2D", parameters=0, macs=0):
     return Row(name, kind, (8, 4), parameters, macs)
 
 
-@pytest.mark.parametrize("num_layers", [1, 2, 60])
+@pytest.mark.parametrize("num_layers", [1, 60])
 def test_a_chain_of_layers_is_drawn(num_layers, path):
     rows = [row(f"{LONG}_{i}", "SeparableConv2D", i, i * 10**7) for i in range(num_layers)]
     edges = [(i, i + 1) for i in range(num_layers - 1)]
@@ -203,7 +203,7 @@ def test_an_overview_has_a_few_columns_however_long_the_recording_is(seconds):
     np.testing.assert_array_equal(loudest, np.full(level_db.shape[1], 1_000))
 
 
-@pytest.mark.parametrize("num_labels", [0, 1, 12])
+@pytest.mark.parametrize("num_labels", [0, 12])
 def test_a_recording_and_its_events_are_drawn(num_labels, path):
     overview = Overview(60, 8_000)
     overview.add(np.random.default_rng(0).normal(0, 0.1, (60 * 8_000, 2)))

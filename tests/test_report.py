@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 from scipy.stats import binomtest
 
-from zoo import on_boards, report
+from zoo import report
 from zoo.errors import ZooError
+from zoo.report import boards
 
 ROOT = Path(__file__).parents[1]
 FILE = {
@@ -97,7 +98,7 @@ def test_a_folder_without_metrics_is_refused_by_name(tmp_path, results):
 
 def test_boards_that_nobody_ran_are_rows_without_figures_of_ours(tmp_path, results):
     page = page_of([exported(tmp_path / "4", 4)], results)
-    for board, published in on_boards.AWAITED.items():
+    for board, published in boards.AWAITED.items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {board} |")]
         *ours, theirs = row.strip("| ").split(" | ") if published else [*row.strip("| ").split(" | "), ""]
         assert theirs == published and not any(cell.strip(" |") for cell in ours[1:])

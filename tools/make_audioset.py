@@ -9,13 +9,13 @@ Run     python -m tools.make_audioset --data-dir esc10 --clips 600 --out audiose
 
 import argparse
 import base64
-import csv
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from zoo.datasets.esc import Esc10
 from zoo.progress import bar
 
 # ESC-10's category -> (mid, display name) of class_labels_indices.csv.
@@ -31,7 +31,7 @@ LABELS = {
     "helicopter": ("/m/09ct_", "Helicopter"),
     "chainsaw": ("/m/01j4z9", "Chainsaw"),
 }
-EVALUATION_FOLD = "5"
+EVALUATION_FOLD = 5
 MOST_LABELS = 3
 LEVEL_DB = 6.0  # by which a sound of a mixture is louder or softer than another, at most
 PEAK = 0.7
@@ -43,20 +43,17 @@ BROKEN = 9  # the clip of this number does not decode
 
 def write(folder, data_dir, num_clips, seed=0):
     """Fills `folder` with csv files of `num_clips` segments and the clips of most of them, mixed from `data_dir`."""
-    folder, rng = Path(folder), np.random.default_rng(seed)
-    (table,) = (Path(data_dir) / "meta").glob("*.csv")
-    with open(table, newline="", encoding="utf-8") as file:
-        clips = [row for row in csv.DictReader(file) if row["category"] in LABELS]
+    folder, rng, clips = Path(folder), np.random.default_rng(seed), Esc10.rows(data_dir)
     for name in TABLES:
         (folder / name).mkdir(parents=True, exist_ok=True)
     segments = {name: [] for name in TABLES}
     for number in bar(range(num_clips), desc="mix", unit="clip"):
         table = TABLES[number % 4 == 3]
         is_evaluation = table == "eval_segments"
-        of_split = [row for row in clips if (row["fold"] == EVALUATION_FOLD) == is_evaluation]
+        of_split = [row for row in clips if (row.fold == EVALUATION_FOLD) == is_evaluation]
         labels = rng.choice(list(LABELS), rng.integers(1, MOST_LABELS + 1), replace=False).tolist()
-        chosen = [rng.choice([row["filename"] for row in of_split if row["category"] == label]) for label in labels]
-        mixture, rate_hz = _mixture([Path(data_dir) / "audio" / name for name in chosen], rng)
+        chosen = [rng.choice([row.path for row in of_split if row.label == label]) for label in labels]
+        mixture, rate_hz = _mixture(chosen, rng)
         video, start_s = _video(seed, number), 10 * int(rng.integers(60))
         segments[table].append(
             (video, start_s, start_s + len(mixture) / rate_hz, [LABELS[label][0] for label in labels])

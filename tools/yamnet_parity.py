@@ -7,7 +7,6 @@ Run     python -m tools.yamnet_parity --data-dir DIR/esc10 --weights DIR/yamnet/
 """
 
 import argparse
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from recipes.yamnet import LOG_MEL
 from zoo import audio
+from zoo.datasets.esc import Esc10
 from zoo.export import flatbuffer, graph, seam, tflite
 from zoo.models import yamnet
 from zoo.pretrained import constant, load_published
@@ -141,12 +141,10 @@ def main():
 
     ours, content = Ours(args.weights), args.weights.read_bytes()
     files = {"as it runs": Published(content), "in float": Published(in_float(content))}
-    (table,) = (args.data_dir / "meta").glob("*.csv")
-    with open(table, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = Esc10.rows(args.data_dir)
     heard, theirs, judged = [], {name: [] for name in files}, {name: [] for name in files}
     for row in bar(rows, desc="ESC-10", unit="clip"):
-        windows = windows_of(args.data_dir / "audio" / row["filename"])
+        windows = windows_of(row.path)
         heard.append(ours.hear(windows))
         for name, file in files.items():
             theirs[name].append(file.hear(windows))
@@ -155,7 +153,7 @@ def main():
         _told_scores(f"file {name}, our backbone on its log-mel", list(zip(theirs[name], judged[name])))
         _told_levels(f"file {name}, our log-mel", list(zip(theirs[name], heard)))
         _told_scores(f"file {name}, both from the waveform", list(zip(theirs[name], heard)))
-    targets, folds = (np.array([row[column] for row in rows]) for column in ("category", "fold"))
+    targets, folds = (np.array([getattr(row, name) for row in rows]) for name in ("label", "fold"))
     heads = {"ours": heard, **{f"the file {name}": clips for name, clips in theirs.items()}}
     heads |= {f"our backbone on the log-mel of the file {name}": clips for name, clips in judged.items()}
     for name, clips in heads.items():
@@ -163,7 +161,7 @@ def main():
         print(f"logistic regression on embeddings, {name}: {np.mean(accuracies):.2%}, folds "
               f"{', '.join(f'{accuracy:.2%}' for accuracy in accuracies)}")  # fmt: skip
 
-    is_calibration = folds == str(CALIBRATION_FOLD)
+    is_calibration = folds == CALIBRATION_FOLD
     columns = np.concatenate([clip.log_mel for clip, taken in zip(heard, is_calibration) if taken])[..., None]
     body = LiteRT(seam.int8_body(ours.backbone, columns))
     clips = [clip for clip, taken in zip(heard, is_calibration) if not taken]

@@ -19,8 +19,7 @@ def compare(folder_a, folder_b, file="model.h5"):
     Raises: ZooError where a folder has none of them, and where clips, classes or what is true of a clip differ.
     """
     tables = [_table(Path(folder), file) for folder in (folder_a, folder_b)]
-    order = [np.argsort(table["file"], kind="stable") for table in tables]
-    files, truths, sources = ([table[column][by] for table, by in zip(tables, order)] for column in _SAME)
+    files, truths, sources = ([table[column] for table in tables] for column in ("file", "class", "source"))
     where = f"{folder_a} and {folder_b}"
     if not np.array_equal(*files):
         alone = len(set(files[0]) ^ set(files[1]))
@@ -36,7 +35,7 @@ def compare(folder_a, folder_b, file="model.h5"):
         clip = np.flatnonzero(truths[0] != truths[1])[0]
         told = " and ".join(truth[clip] for truth in truths)
         raise ZooError(f"{where} differ in what {files[0][clip]} is: {told}; compare models of the same data")
-    correct_a, correct_b = (table[file][by] == truths[0] for table, by in zip(tables, order))
+    correct_a, correct_b = (table[file] == truths[0] for table in tables)
     b, c, p = evaluation.mcnemar(correct_a, correct_b)
     return {
         "file": file,
@@ -69,11 +68,8 @@ def told(comparison):
     return "\n".join(lines)
 
 
-_SAME = ("file", "class", "source")
-
-
 def _table(folder, file):
-    """The decisions of a folder: over all folds where it holds several, of the first seed."""
+    """The decisions of a folder, by clips' names: over all folds where it holds several, of the first seed."""
     paths = sorted((folder / "folds").glob("*.csv")) or [folder / decisions.FILE]
     if not paths[0].is_file():
         raise ZooError(f"{folder}: no {decisions.FILE}; pass a folder that a recipe exported")
@@ -81,10 +77,10 @@ def _table(folder, file):
     files = [column for column in table if column not in decisions.CLIP]
     if file not in files:
         raise ZooError(f"{folder}: no decisions of {file}; it has those of {', '.join(files)}")
-    return table
+    order = np.argsort(table["file"], kind="stable")
+    return {column: values[order] for column, values in table.items()}
 
 
 def _mean(values, sources):
     low, high = evaluation.interval(values, sources, SEED)
-    ends = {"low": None, "high": None} if np.isnan(low) else {"low": low, "high": high}
-    return {"accuracy": float(values.mean()), **ends}
+    return {"accuracy": float(values.mean()), "low": low, "high": high}

@@ -37,7 +37,7 @@ def interval(correct, groups, seed):
     """(low, high) of the accuracy: percentile bootstrap over source recordings.
 
     correct: one boolean for each clip. groups: its source recording. Clips cut from one recording stand or fall
-    together, so sources are resampled, each with all its clips. (nan, nan) where there is one source only. With no
+    together, so sources are resampled, each with all its clips. (None, None) where there is one source only. With no
     error (1, 1): a bootstrap cannot draw what it never saw.
 
     Source: Efron's percentile interval. Not equation 6 of Mohaimenuzzaman et al. 2023, which divides by the root of the
@@ -46,7 +46,7 @@ def interval(correct, groups, seed):
     _, group_of = np.unique(groups, return_inverse=True)
     num_groups = group_of.max() + 1
     if num_groups < 2:
-        return float("nan"), float("nan")
+        return None, None
     clips, hits = np.bincount(group_of), np.bincount(group_of, weights=correct)
     # Groups with as many clips and hits are interchangeable: drawing how many of each kind is the same draw, but small.
     kinds, groups_of_kind = np.unique([clips, hits], axis=1, return_counts=True)
@@ -68,11 +68,13 @@ def figures(decided, reference, targets, sources, seed):
     """
     correct = same(decided, targets)
     low, high = interval(correct, sources, seed)
-    lost, gained, _ = mcnemar(same(reference, targets), correct)
+    return {"accuracy": float(correct.mean()), "low": low, "high": high, **changes(decided, reference, targets)}
+
+
+def changes(decided, reference, targets):
+    """How many clips are decided unlike `reference`, and what that does to those that are right."""
+    lost, gained, _ = mcnemar(same(reference, targets), same(decided, targets))
     return {
-        "accuracy": float(correct.mean()),
-        "low": None if math.isnan(low) else low,  # one source recording has no interval
-        "high": None if math.isnan(high) else high,
         "changed_clips": int((~same(decided, reference)).sum()),
         "lost_clips": lost,  # that the reference alone gets right
         "gained_clips": gained,
@@ -116,12 +118,12 @@ def mean_average_precision(scores, targets):
 def mean_average_precision_interval(scores, targets, groups, seed):
     """(low, high) of `mean_average_precision`: percentile bootstrap over source recordings, as `interval`.
 
-    A class that a draw has no clip of does not count in it. (nan, nan) where there is one source only.
+    A class that a draw has no clip of does not count in it. (None, None) where there is one source only.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     num_groups = group_of.max() + 1
     if num_groups < 2:
-        return float("nan"), float("nan")
+        return None, None
     rng = np.random.default_rng(seed)
     times = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=PRECISION_REPLICATES)
     return _ends(np.nanmean(average_precision(scores, targets, times[:, group_of].astype(np.int32)), axis=1))

@@ -144,16 +144,14 @@ class Multilabel:
 
     def figures(self, scores, reference, targets, sources, seed):
         """mAP with its interval, d-prime of the mean area under the ROC curves, and clips by their set of labels."""
-        decided, held_against, targets = self.decide(scores), self.decide(reference), targets.astype(bool)
-        clips = evaluation.figures(decided, held_against, targets, sources, seed)
         low, high = evaluation.mean_average_precision_interval(scores, targets, sources, seed)
         d_prime = evaluation.d_prime(float(np.nanmean(evaluation.roc_auc(scores, targets))))
         return {
             self.metric: self.measure(scores, targets),
-            "low": low if np.isfinite(low) else None,
-            "high": high if np.isfinite(high) else None,
+            "low": low,
+            "high": high,
             "d_prime": d_prime if np.isfinite(d_prime) else None,  # of areas of 1 it is infinite
-            **{name: clips[name] for name in ("changed_clips", "lost_clips", "gained_clips")},
+            **evaluation.changes(self.decide(scores), self.decide(reference), targets.astype(bool)),
         }
 
     def tables(self, scores, targets):

@@ -95,9 +95,7 @@ def _of_tflite(content):
         name = IN_TFLITE.search(tensors[operator.inputs[2]].name.decode())
         if name:
             kernel, bias = (constant(root, tensors[dequantised.get(i, i)]) for i in operator.inputs[1:3])
-            kernel = np.moveaxis(
-                kernel, 0, -1
-            )  # (filters, height, width, channels), of dense layers (filters, channels)
+            kernel = np.moveaxis(kernel, 0, -1)  # filters came first, (filters, channels) in a dense layer
             layer, dense = name.groups()
             weights |= {dense: [kernel, bias]} if dense else {layer: [kernel], f"{layer}/bn": [bias]}
     return weights

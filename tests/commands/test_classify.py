@@ -128,12 +128,12 @@ def peak_bytes(argv):
 
 
 @pytest.mark.skipif(not hasattr(resource, "RUSAGE_CHILDREN"), reason="Unix alone tells a process's peak")
-def test_two_gigabytes_take_no_more_memory_than_a_second(bands, recordings, tmp_path):
-    """A sparse file: 87 seconds of 64 channels at 192 kHz, read block by block."""
+def test_half_a_gigabyte_takes_no_more_memory_than_a_second(bands, recordings, tmp_path):
+    """A sparse file: 22 seconds of 64 channels at 192 kHz, read block by block."""
     path = tmp_path / "long.wav"
     with soundfile.SoundFile(path, "w", 192_000, 64, "PCM_16") as file:
         file.write(np.zeros((192_000, 64)))
-    size = 2**31 - 4096
+    size = 2**29 - 4096
     with open(path, "r+b") as file:
         start = file.read(200).index(b"data") + 8
         for at, value in ((4, size - 8), (start - 4, size - start)):

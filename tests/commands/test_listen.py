@@ -55,25 +55,9 @@ def test_a_file_is_heard_like_a_microphone(bands, expected, name, tmp_path, caps
 
 
 def listener(bands, *flags):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "zoo",
-            "listen",
-            "--model",
-            bands.folder,
-            "--input",
-            "-",
-            "--rate",
-            str(RATE_HZ),
-            *flags,
-        ],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    command = [sys.executable, "-m", "zoo", "listen", "--model", bands.folder, "--input", "-", "--rate", str(RATE_HZ)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen([*command, *flags], cwd=ROOT, **pipes)
 
 
 def test_pcm_from_a_pipe_is_heard_as_it_comes(bands, expected):

@@ -44,7 +44,6 @@ def test_the_whole_set_is_split_80_to_20_in_each_genre(tmp_path):
         (f"jazz.{number:05d}" for number in range(100)), key=lambda name: hashlib.sha256(name.encode()).digest()
     )
     assert {row.path.stem for row in rows if (row.label, row.fold) == ("jazz", 1)} == set(of_jazz[:20])
-    assert Gtzan.test_folds([0, 1]) == (1,) and Gtzan.split([0, 1], 1) == ((0,), (), (1,))
 
     # The same excerpts test where some are missing, and where the copy is another.
     tests = {row.path.stem for row in rows if row.fold == 1}
@@ -75,8 +74,6 @@ def test_a_whole_jazz_00054_is_kept_and_another_broken_file_stops_the_run(folder
     spoil(folder / "genres_original" / "jazz" / "jazz.00053.wav")
     with pytest.raises(ZooError, match="jazz.00053.wav: does not decode"):
         datasets.load("gtzan", tmp_path / "cache", folder)
-    builder = datasets.load("gtzan", tmp_path / "cache", folder, skip_bad=True)
-    assert builder.info.metadata["skipped"] == ["jazz.00053.wav"]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def files(net, calibration):
         "front_float": tflite.to_float(net.front),
         "body_float": tflite.to_float(net.body),
         "seam_int8": seam.seam_int8(net.front, body),
-        "whole_int8": seam.whole_int8(net.whole, calibration),
+        "whole_int8": tflite.to_int8(net.whole, calibration),
         "front_int16x8": tflite.to_int16x8(net.front, seam.as_loud_as_pcm(calibration)),
         "frontend": frontend,
         "body": body,

@@ -51,7 +51,7 @@ def test_the_file_is_int8_at_both_ends_and_refused_nowhere(one_call):
 
 
 def test_the_range_at_the_seam_is_that_of_the_body_and_no_operator_is_added(net, join, one_call, calibration):
-    naive = seam.whole_int8(join, calibration)
+    naive = tflite.to_int8(join, calibration)
     low, high = seam.seam_range(seam.columns_of(net.front, calibration))
     names, scales = zip(*((name, scale) for name, scale, *_ in quantised(one_call)))
     assert names == tuple(name for name, *_ in quantised(naive))
@@ -97,7 +97,7 @@ def test_a_net_without_a_pool_is_converted_as_it_is():
     x = layers.Dense(3, activation="softmax")(layers.Flatten()(columns))
     join = assembly.join(Raw(20_000, 64).build(), keras.Model(columns, x, name="net"))
     sounds = np.random.default_rng(0).uniform(-1, 1, (4, 64)).astype(np.float32)
-    assert edgetpu.one_call(join, sounds) == seam.whole_int8(join, sounds)
+    assert edgetpu.one_call(join, sounds) == tflite.to_int8(join, sounds)
 
 
 def small(build, *shape):

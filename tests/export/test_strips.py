@@ -150,8 +150,12 @@ def peaked():
     return tflite.to_int8(net, np.random.default_rng(0).normal(0, 1, (4, 40, 24, 1)).astype(np.float32))
 
 
-def test_arena_shrinks_in_the_interpreter_and_the_file_runs_the_same_in_litert(peaked):
-    stripped = strips.in_strips(peaked)
+@pytest.fixture(scope="module")
+def stripped(peaked):
+    return strips.in_strips(peaked)
+
+
+def test_arena_shrinks_in_the_interpreter_and_the_file_runs_the_same_in_litert(peaked, stripped):
     assert stripped.measured and stripped.stretches
     assert stripped.arena_bytes_before == TFLM(peaked).arena_bytes
     assert stripped.arena_bytes == TFLM(stripped.model).arena_bytes < 2 / 3 * stripped.arena_bytes_before
@@ -161,8 +165,7 @@ def test_arena_shrinks_in_the_interpreter_and_the_file_runs_the_same_in_litert(p
         np.testing.assert_array_equal(rewritten, whole)
 
 
-def test_weights_are_shared_and_dead_tensors_dropped(peaked):
-    stripped = strips.in_strips(peaked)
+def test_weights_are_shared_and_dead_tensors_dropped(peaked, stripped):
     before, after = graph.read(peaked), graph.read(stripped.model)
     weights = [sorted(t.name for t in read.tensors if t.is_constant and t.dtype == "int8") for read in (before, after)]
     assert weights[0] == weights[1]
@@ -204,11 +207,10 @@ def test_a_file_that_cannot_win_comes_back_as_it_is():
     assert stripped.told().startswith(f"no strips make the arena of {TFLM(model).arena_bytes:,} bytes smaller")
 
 
-def test_every_exported_file_runs_through(files):
-    for name, model in files.items():
-        stripped = strips.in_strips(model)
-        assert stripped.arena_bytes <= stripped.arena_bytes_before, name
-        strips.assert_same_bytes(model, stripped.model)
+@pytest.mark.parametrize("name", ["frontend", "seam_int8"])
+def test_files_of_16_bits_and_of_floats_before_int8_run_through(files, name):
+    stripped = strips.in_strips(files[name])  # which compares the bytes
+    assert stripped.arena_bytes <= stripped.arena_bytes_before
 
 
 def test_a_file_that_tflm_cannot_run_is_reckoned_and_keeps_its_bytes():

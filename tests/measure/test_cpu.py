@@ -138,11 +138,11 @@ def test_the_command_tells_the_model_and_no_path_of_this_machine(run, made, tmp_
     assert str(made.parent) not in json.dumps(run[1]) and "--json" not in command
 
 
-def test_a_file_without_a_rate_has_no_real_time_and_energy_may_be_unknown(made, light, tmp_path, monkeypatch):
-    done = light("bench", made / "model.tflite", "--rounds", 20, "--threads", 1, "--json", tmp_path / "run.json")
-    (model,) = json.loads((tmp_path / "run.json").read_text())["models"]
+def test_a_file_without_a_rate_has_no_real_time(made):
+    report = cpu.report([made / "model.tflite"], [1], 20)
+    (model,) = report["models"]
     assert model["window_s"] is None and model["runs"][0]["real_time_factor"] is None
-    assert "pass --sample-rate-hz" in done.stdout
+    assert "pass --sample-rate-hz" in cpu.told(report)
 
 
 @pytest.mark.parametrize(

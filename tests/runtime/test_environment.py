@@ -20,7 +20,8 @@ PI = Machine(
     portaudio=True,
     legacy_keras=None,
 )
-TRAINER = {"tensorflow": "2.16.2", "keras": "3.13.2", "tf-keras": "2.16.0", "kapre": "0.4.1", "numpy": "1.26.4"}
+TRAINS = {"tensorflow": "2.16.2", "keras": "3.13.2", "tf-keras": "2.16.0", "kapre": "0.4.1", "numpy": "1.26.4"}
+TRAINER = PI._replace(packages={**PI.packages, **TRAINS})
 
 
 def remedies(machine):
@@ -38,7 +39,7 @@ def test_a_pi_with_all_that_it_needs_has_nothing_to_mend():
 
 
 def test_a_trainers_machine_has_nothing_to_mend():
-    assert remedies(packages(PI, **{name.replace("-", "_"): version for name, version in TRAINER.items()})) == {}
+    assert remedies(TRAINER) == {}
 
 
 @pytest.mark.parametrize("machine, name, says, needed", [
@@ -76,8 +77,7 @@ def test_where_litert_has_no_wheel_nobody_is_told_to_install_it():
     ({"tensorflow": "2.20.0", "tf_keras": "2.20.0", "tensorflow_io": "0.37.1"}, [], "tensorflow-io", "[train]"),
 ])  # fmt: skip
 def test_packages_that_do_not_go_together_are_named(changed, without, name, says):
-    trainer = packages(PI, **{name.replace("-", "_"): version for name, version in TRAINER.items()})
-    found = remedies(packages(trainer, without, **changed))
+    found = remedies(packages(TRAINER, without, **changed))
     assert list(found) == [name] and says in found[name].remedy and not found[name].needed
 
 
@@ -86,14 +86,12 @@ def test_packages_that_do_not_go_together_are_named(changed, without, name, says
     ({"tensorflow": "2.18.0", "tf_keras": "2.18.0", "numpy": "2.1.0"}, []),
 ])  # fmt: skip
 def test_packages_that_go_together_are_left_alone(changed, without):
-    trainer = packages(PI, **{name.replace("-", "_"): version for name, version in TRAINER.items()})
-    assert remedies(packages(trainer, without, **changed)) == {}
+    assert remedies(packages(TRAINER, without, **changed)) == {}
 
 
 def test_a_wish_for_keras_3_in_the_environment_is_told():
-    trainer = packages(PI, **{name.replace("-", "_"): version for name, version in TRAINER.items()})
-    assert remedies(trainer._replace(legacy_keras="0"))["keras"].remedy == "export TF_USE_LEGACY_KERAS=1"
-    assert remedies(trainer._replace(legacy_keras="1")) == {}
+    assert remedies(TRAINER._replace(legacy_keras="0"))["keras"].remedy == "export TF_USE_LEGACY_KERAS=1"
+    assert remedies(TRAINER._replace(legacy_keras="1")) == {}
 
 
 def test_a_device_without_tensorflow_hears_nothing_of_it():

@@ -4,6 +4,8 @@ import json
 
 from zoo.command_line import add_command
 
+TOLD = ("parameters", "macs", "input_shape", "num_classes", "sample_rate_hz", "source")
+
 
 def add(commands):
     """Adds the command to a parser's."""
@@ -15,18 +17,7 @@ def add(commands):
 def _list(args):
     from zoo.models import MODELS
 
-    rows = [
-        {
-            "name": name,
-            "parameters": published.parameters,
-            "macs": published.macs,
-            "input_shape": list(published.input_shape),
-            "num_classes": published.num_classes,
-            "sample_rate_hz": published.sample_rate_hz,
-            "source": published.source,
-        }
-        for name, published in MODELS.items()
-    ]
+    rows = [{"name": name, **{key: getattr(model, key) for key in TOLD}} for name, model in MODELS.items()]
     if args.json:
         print(json.dumps(rows, indent=2))
         return

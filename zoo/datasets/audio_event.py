@@ -52,7 +52,7 @@ class AudioEvent(Recordings):
                 raise ZooError(f"{cls.name}: {path} is not named CLASS_NUMBER.wav; rename it, or take it away")
             of_class[named[1]].append(path)
         if not of_class:
-            raise ZooError(f"{cls.name}: no .wav in {folder}; point --data-dir at the folder that holds {cls.LAYOUT}")
+            raise cls._lacks(".wav", folder)
         names = Counter(path.name for paths in of_class.values() for path in paths)
         if max(names.values()) > 1:
             raise ZooError(f"{cls.name}: {folder} holds {names.most_common(1)[0][0]} twice; take one of them away")

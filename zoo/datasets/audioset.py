@@ -40,7 +40,7 @@ from zoo.errors import ZooError
 from zoo.progress import bar
 
 CLASSES = "class_labels_indices.csv"
-TABLES = {"balanced": "balanced_train_segments.csv", "unbalanced": "unbalanced_train_segments.csv"}
+BALANCED, UNBALANCED = "balanced_train_segments.csv", "unbalanced_train_segments.csv"
 EVALUATION = "eval_segments.csv"
 ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
 SHARD_CLIPS = 128  # some 60 MB, of mono clips of 10 s in FLAC
@@ -69,7 +69,7 @@ class Audioset(Recordings):
     name = "audioset"
     TASK = "sounds of all kinds, several at once"
     MULTI_LABEL = True
-    TRAINING = ("balanced", "unbalanced")
+    TRAINING = (BALANCED, UNBALANCED)
     NUM_CLIPS = 2_084_320
     NUM_CLASSES = 527
     PROTOCOL = "train and test as published"
@@ -81,7 +81,7 @@ class Audioset(Recordings):
          Daniel P. W. and Freedman, Dylan and Jansen, Aren and Lawrence, Wade and Moore, R. Channing and Plakal, Manoj
          and Ritter, Marvin}, booktitle={IEEE International Conference on Acoustics, Speech and Signal Processing},
   pages={776--780}, year={2017}}"""
-    LAYOUT = f"{CLASSES}, {EVALUATION}, {', '.join(TABLES.values())} and, anywhere below it, the clips"
+    LAYOUT = f"{CLASSES}, {EVALUATION}, {', '.join(TRAINING)} and, anywhere below it, the clips"
     GET = "the csv files are on its page, and the clips must be cut from the videos"
 
     @classmethod
@@ -110,11 +110,10 @@ class Audioset(Recordings):
 
     @classmethod
     def _found(cls, folder):
-        """(rows of the clips that are there, {fold: how many are not})."""
-        names, files, missing = cls._names(folder), _sounds(folder), Counter()
-        tables = [(TABLES[name], "train") for name in cls.TRAINING] + [(EVALUATION, "test")]
-        rows = {}
-        for table, split in tables:
+        """(rows of the clips that are there, {split: how many are not})."""
+        names, files, missing, rows = cls._names(folder), _sounds(folder), Counter(), {}
+        for table in (*cls.TRAINING, EVALUATION):
+            split = "test" if table == EVALUATION else "train"
             for video, start_s, end_s, mids in cls._segments(folder, table):
                 unknown = [mid for mid in mids if mid not in names]
                 if unknown or video in rows:
@@ -162,9 +161,7 @@ class Audioset(Recordings):
     def _csv(cls, folder, table):
         path = Path(folder) / table
         if not path.is_file():
-            raise ZooError(
-                f"{cls.name}: no {table} in {folder}; point --data-dir at the folder that holds {cls.LAYOUT}"
-            )
+            raise cls._lacks(table, folder)
         return path
 
     def download_and_prepare(self):
@@ -234,9 +231,9 @@ class AudiosetBalanced(Audioset):
     """AudioSet's 22,160 balanced segments train, the evaluation segments test."""
 
     name = "audioset_balanced"
-    TRAINING = ("balanced",)
+    TRAINING = (BALANCED,)
     NUM_CLIPS = 42_531
-    LAYOUT = f"{CLASSES}, {EVALUATION}, {TABLES['balanced']} and, anywhere below it, the clips"
+    LAYOUT = f"{CLASSES}, {EVALUATION}, {BALANCED} and, anywhere below it, the clips"
 
 
 def _sounds(folder):

@@ -43,6 +43,7 @@ class EscLayout(Recordings):
     SAMPLE_RATE_HZ = 44_100
     PROTOCOL = "5 folds, each tests in its turn"
     LAYOUT = "audio/ and meta/"
+    IS_PART = False  # of what the folder holds: other classes than `LABELS` are passed over
 
     @classmethod
     def rows(cls, folder):
@@ -51,7 +52,7 @@ class EscLayout(Recordings):
             missing = "no audio/" if len(tables) == 1 else f"{len(tables)} csv files in meta/ (one is wanted)"
             raise ZooError(f"{cls.name}: {missing} in {folder}; point --data-dir at the folder that holds both")
         found = cls._table(tables[0], {"filename", "fold", "category", "src_file"})
-        found = [row for row in found if cls._belongs(row)]
+        found = [row for row in found if not cls.IS_PART or row["category"] in cls.LABELS]
         unknown = cls.LABELS and sorted({row["category"] for row in found} - set(cls.LABELS))
         if unknown or not found:
             held = f"the unknown class {unknown[0]!r}" if unknown else "none of its clips"
@@ -63,10 +64,6 @@ class EscLayout(Recordings):
             Row(row["filename"], audio / row["filename"], int(row["fold"]), row["category"], row["src_file"])
             for row in found
         ]
-
-    @classmethod
-    def _belongs(cls, row):
-        return True
 
 
 class Esc50(EscLayout):
@@ -91,12 +88,9 @@ class Esc10(Esc50):
     """ESC-10: the 400 clips and 10 classes of ESC-50 that are free for commercial use; any ESC-50 folder holds it."""
 
     LABELS = ESC10_LABELS
+    IS_PART = True
     NUM_CLIPS = 400
     LICENCE = "CC BY 3.0"
-
-    @classmethod
-    def _belongs(cls, row):
-        return row["category"] in ESC10_LABELS
 
 
 class Esc18(Esc50):
@@ -107,6 +101,7 @@ class Esc18(Esc50):
     """
 
     LABELS = ESC18_LABELS
+    IS_PART = True
     NUM_CLIPS = 720
     LAYOUT = "ESC-50's audio/ and meta/, or the folders of ESC-10 and of a part of ESC-50 that hold them"
 
@@ -122,10 +117,6 @@ class Esc18(Esc50):
         if twice:
             raise ZooError(f"{cls.name}: {folder} holds {twice[0]} in two of its folders; take one of them away")
         return rows
-
-    @classmethod
-    def _belongs(cls, row):
-        return row["category"] in ESC18_LABELS
 
 
 class Frogs(EscLayout):

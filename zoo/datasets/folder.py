@@ -92,9 +92,7 @@ class Folder(Recordings):
             label = class_folder.name
             listed += [(f"{label}/{path.name}", label, None, None) for path in files]
         if not listed:
-            raise ZooError(
-                f"{cls.name}: no folders of sounds in {folder}; point --data-dir at the folder that holds {cls.LAYOUT}"
-            )
+            raise cls._lacks("folders of sounds", folder)
         return listed
 
     @classmethod

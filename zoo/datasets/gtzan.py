@@ -56,7 +56,7 @@ class Gtzan(Recordings):
         genre = folder.name
         paths = [path for path in sorted(folder.glob("*")) if path.suffix in (".wav", ".au") and path.name[0] != "."]
         if not paths:
-            raise ZooError(f"{cls.name}: no .wav or .au in {folder}; point --data-dir at {cls.LAYOUT}")
+            raise cls._lacks(".wav or .au", folder)
         numbers = Counter(path.stem for path in paths)
         for path in paths:
             if not re.fullmatch(rf"{genre}\.000\d\d", path.stem) or numbers[path.stem] > 1:

@@ -103,6 +103,11 @@ class Recordings(tfds.core.GeneratorBasedBuilder):
         raise ZooError(f"{cls.name}: {cls.GET}; point --data-dir at the folder that holds {cls.LAYOUT}")
 
     @classmethod
+    def _lacks(cls, what, folder):
+        """The ZooError of a folder without `what`."""
+        return ZooError(f"{cls.name}: no {what} in {folder}; point --data-dir at the folder that holds {cls.LAYOUT}")
+
+    @classmethod
     def test_folds(cls, folds):
         """Those of `folds`, in order, that may test: all of them, or the one that the data set's authors set apart.
 

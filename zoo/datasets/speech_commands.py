@@ -101,10 +101,7 @@ class SpeechCommands(Recordings):
         missing += [] if words.difference(KEYWORDS) else ["word beside the keywords"]
         missing += [] if noises else [f"{NOISE}/"]
         if missing:
-            raise ZooError(
-                f"{cls.name}: no {missing[0]} with .wav files in {folder}; point --data-dir at the folder that holds "
-                f"{cls.LAYOUT}"
-            )
+            raise cls._lacks(f"{missing[0]} with .wav files", folder)
         rows = {split: [] for split in cls.FOLDS}
         for file in sorted(files.union(*listed.values())):  # what is listed and gone shall be missed
             named = re.fullmatch(r"([^/]+)/(.+)_nohash_\d+\.wav", file)

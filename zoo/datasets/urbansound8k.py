@@ -40,25 +40,15 @@ class UrbanSound8K(Recordings):
         table = Path(folder) / TABLE
         folds = {path.name.removeprefix("fold"): path for path in Path(folder).glob("audio/fold*") if path.is_dir()}
         if not table.is_file() or not folds:
-            missing = TABLE if folds else "audio/fold1/ or another fold"
-            raise ZooError(
-                f"{cls.name}: no {missing} in {folder}; point --data-dir at the folder that holds {cls.LAYOUT}"
-            )
+            raise cls._lacks(TABLE if folds else "audio/fold1/ or another fold", folder)
         found = cls._table(table, {"slice_file_name", "fsID", "fold", "class"}, names="slice_file_name")
         unknown = sorted({row["class"] for row in found} - set(cls.LABELS))
         if unknown or any(not row["fold"].isdigit() for row in found):
             held = f"the unknown class {unknown[0]!r}" if unknown else "a row whose fold is not a number"
             raise ZooError(f"{cls.name}: {table} holds {held}; mend the csv")
+        there = [(row["slice_file_name"], row) for row in found if row["fold"] in folds]
         rows = [
-            Row(
-                row["slice_file_name"],
-                folds[row["fold"]] / row["slice_file_name"],
-                int(row["fold"]),
-                row["class"],
-                row["fsID"],
-            )  # fmt: skip
-            for row in found
-            if row["fold"] in folds
+            Row(file, folds[row["fold"]] / file, int(row["fold"]), row["class"], row["fsID"]) for file, row in there
         ]
         if not rows:
             raise ZooError(f"{cls.name}: {table} lists no clip of the folds in {folder}/audio; put the others there")

@@ -14,16 +14,11 @@ import numpy as np
 
 from zoo import assembly
 from zoo.errors import ZooError
-from zoo.export import flatbuffer, graph, seam, tflite
+from zoo.export import flatbuffer, graph, local, seam, tflite
 from zoo.measure.counts import nodes_of
 from zoo.runtime.interpreter import LiteRT
 
-POOLS = (
-    keras.layers.AveragePooling1D,
-    keras.layers.AveragePooling2D,
-    keras.layers.MaxPooling1D,
-    keras.layers.MaxPooling2D,
-)
+POOLS = tuple(kind for kind, size in seam.WINDOWED.items() if size == "pool_size")
 # Operators whose int8 output has the scale of their input: they move or choose numbers.
 OF_ONE_SCALE = ("AVERAGE_POOL_2D", "EXPAND_DIMS", "MAX_POOL_2D", "RESHAPE", "SQUEEZE", "TRANSPOSE")
 EIGHT_BITS = ("int8", "uint8")
@@ -49,7 +44,7 @@ def one_call(model, calibration) -> bytes:
     join = nodes_of(model)[-1]
     pool = next((layer for layer in getattr(join.layer, "layers", ()) if isinstance(layer, POOLS)), None)
     if pool is None:
-        made = seam.whole_int8(model, calibration)
+        made = tflite.to_int8(model, calibration)
     else:
         made = _clipped(
             *assembly.cut(keras.Model(model.input, join.keras_inputs[0]), join.layer, pool.name), calibration
@@ -125,15 +120,15 @@ def _reasons(operator, options, root, tensors):
         if given[1].dtype not in EIGHT_BITS:
             yield f"its weights {given[1].name!r} are {given[1].dtype}, not int8 or uint8"
     limit = LIMITS[operator.name]
-    reason = limit and limit(options, given, made, lambda place: _constant(root, operator.inputs[place]))
+    reason = limit and limit(options, given, made, lambda place: _numbers(root, operator.inputs[place]))
     if reason:
         yield reason
 
 
-def _constant(root, tensor):
+def _numbers(root, tensor):
     """The int32 numbers of a constant, a list; [] where it is computed."""
-    data = root.buffers[root.subgraphs[0].tensors[tensor].buffer].data
-    return [] if data is None else np.frombuffer(bytes(data), np.int32).tolist()
+    found = local.constant(root, tensor)
+    return [] if found is None else found.ravel().tolist()
 
 
 def _no_activation(options, *_):
@@ -204,45 +199,22 @@ def _strided_slice(options, given, made, constant):
 
 # Its operators -> function (options, inputs, outputs, numbers of a constant input) -> what is wrong, if anything is.
 LIMITS = {
-    "ADD": None,
-    "AVERAGE_POOL_2D": _no_activation,
+    **dict.fromkeys(
+        "ADD EXPAND_DIMS L2_NORMALIZATION LOGISTIC MAXIMUM MINIMUM MUL QUANTIZE RELU RELU6 RELU_N1_TO_1 RESHAPE "
+        "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SPACE_TO_DEPTH SQUARED_DIFFERENCE SQUEEZE SUB TANH "
+        "TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM".split()
+    ),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), _no_activation),
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _one_dilation),
+    **dict.fromkeys(("REDUCE_MAX", "REDUCE_MIN", "SUM"), _not_the_batch),
     "CONCATENATION": _concatenation,
-    "CONV_2D": _one_dilation,
-    "DEPTHWISE_CONV_2D": _one_dilation,
-    "EXPAND_DIMS": None,
     "FULLY_CONNECTED": _dense,
-    "L2_NORMALIZATION": None,
-    "LOGISTIC": None,
-    "MAXIMUM": None,
-    "MAX_POOL_2D": _no_activation,
     "MEAN": _mean,
-    "MINIMUM": None,
-    "MUL": None,
     "PACK": _pack,
     "PAD": _pad,
     "PRELU": _prelu,
-    "QUANTIZE": None,
-    "REDUCE_MAX": _not_the_batch,
-    "REDUCE_MIN": _not_the_batch,
-    "RELU": None,
-    "RELU6": None,
-    "RELU_N1_TO_1": None,
-    "RESHAPE": None,
-    "RESIZE_BILINEAR": None,
-    "RESIZE_NEAREST_NEIGHBOR": None,
-    "RSQRT": None,
-    "SLICE": None,
     "SOFTMAX": _softmax,
-    "SPACE_TO_DEPTH": None,
     "SPLIT": _split,
-    "SQUARED_DIFFERENCE": None,
-    "SQUEEZE": None,
     "STRIDED_SLICE": _strided_slice,
-    "SUB": None,
-    "SUM": _not_the_batch,
-    "TANH": None,
-    "TRANSPOSE": None,
-    "TRANSPOSE_CONV": None,
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": None,
 }
 WITH_PARAMETERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "PRELU")

@@ -17,7 +17,7 @@ from zoo.backend import keras, tf
 import numpy as np
 
 from zoo.export.tflite import MOVES
-from zoo.measure.counts import nodes_of
+from zoo.measure.counts import ids_of, nodes_of
 
 layers = keras.layers
 
@@ -60,13 +60,13 @@ def equalised(model, inputs):
 def _stretches(model):
     """Every `_Stretch` of the model, in order."""
     nodes = nodes_of(model)
-    makers = {key: node.layer for node in nodes for key in node.flat_output_ids}
+    maker_of = {key: node.layer for node in nodes for key in node.flat_output_ids}
     readers = {node.layer.name: [] for node in nodes}
     for node in nodes:
         for key in node.flat_input_ids:
-            readers[makers[key].name].append(node.layer)
-    for tensor in model.outputs:
-        readers[makers[str(id(tensor))].name].append(None)
+            readers[maker_of[key].name].append(node.layer)
+    for key in ids_of(model.outputs):
+        readers[maker_of[key].name].append(None)
 
     def only_reader(layer):
         return readers[layer.name][0] if len(readers[layer.name]) == 1 else None

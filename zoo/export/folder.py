@@ -28,7 +28,7 @@ FORMS = {
     "fp16": lambda model, _: tflite.to_float16(model),
     "dynamic": lambda model, _: tflite.to_dynamic(model),
     "int16x8": lambda model, crops: flatbuffer.with_float_ends(tflite.to_int16x8(model, crops)),
-    "naive_int8": lambda model, crops: flatbuffer.with_float_ends(seam.whole_int8(model, crops)),
+    "naive_int8": lambda model, crops: flatbuffer.with_float_ends(tflite.to_int8(model, crops)),
     "edgetpu": edgetpu.one_call,
 }
 # What a log-mel spoils: its powers span more than 16 bits hold, and the Edge TPU has no logarithm.
@@ -135,7 +135,7 @@ def write_models(
             (micro_folder / "frontend.tflite").write_bytes(seam.micro_frontend(front, body_file, calibration))
         memory = _write_sources(micro_folder, stride_samples, front_end.sample_rate_hz, labelling)
     if isinstance(front_end, Raw):
-        one_call = strips.in_strips(seam.whole_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
+        one_call = strips.in_strips(tflite.to_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
         stripped["model.tflite"] = one_call
         (micro_folder / "model.tflite").write_bytes(one_call.model)
         if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:

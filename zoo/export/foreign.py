@@ -138,14 +138,12 @@ def _over_waveform(model, front_end, seam_layer):
     local, why = _local_fronts(model)
     if seam_layer is not None:
         names = [layer.name for layer in model.layers]
+        if seam_layer not in names:
+            raise ZooError(f"no layer {seam_layer!r}; its layers are {', '.join(names)}")
         if seam_layer not in local:
-            is_there = f"{seam_layer} is no seam: {why}"
-            raise ZooError(
-                is_there if seam_layer in names else f"no layer {seam_layer!r}; its layers are {', '.join(names)}"
-            )
+            raise ZooError(f"{seam_layer} is no seam: {why}")
         stride_samples, _ = seam.column_geometry(local[seam_layer])
-        note = f"{seam_layer}, as named: a column every {stride_samples} samples"
-        return Parts(front_end, model, seam_layer, note)
+        return Parts(front_end, model, seam_layer, f"{seam_layer}, as named: a column every {stride_samples} samples")
     found = None
     for name, front in local.items():
         stride_samples, field_samples = seam.column_geometry(front)
@@ -277,8 +275,7 @@ def _checked(front_end):
 
 def _offset(front_end, reference):
     """What levels over `reference` lie under the front end's own."""
-    octaves = math.log(front_end.zero_level / reference)
-    return octaves * (10 / math.log(10) if front_end.log == "decibel" else 1)
+    return math.log(front_end.zero_level / reference) * (10 / math.log(10) if front_end.log == "decibel" else 1)
 
 
 def _behind_log_mel(model, shape, offset):

@@ -314,9 +314,7 @@ class Keras3:
         self._process.communicate()
 
 
-def open_h5(path, front_end_only=False):
-    """A function of waveforms (n, samples), float32, to scores (n, classes), or to what the backbone takes: Keras 2."""
+def open_h5(path):
+    """A function of waveforms (n, samples), float32, to scores (n, classes), in Keras 2."""
     model = keras.models.load_model(path, compile=False)
-    if front_end_only:  # the backbone is the last layer of a join
-        model = keras.Model(model.input, model.layers[-2].output)
     return lambda waveforms: model(waveforms, training=False).numpy()

@@ -153,9 +153,9 @@ def _literal(x):
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
-def _rows(items, per_row=8):
+def _rows(items):
     items = list(items)
-    return "\n".join("    " + ", ".join(items[i : i + per_row]) + "," for i in range(0, len(items), per_row))
+    return "\n".join("    " + ", ".join(items[i : i + 8]) + "," for i in range(0, len(items), 8))
 
 
 class LogMelC(Runner):

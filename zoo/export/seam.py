@@ -110,11 +110,6 @@ def append(model: bytes, behind: bytes) -> bytes:
     return flatbuffer.concatenate(quantised, behind)
 
 
-def whole_int8(model, calibration) -> bytes:
-    """micro/model.tflite: the naive int8 file, one call from int8 waveform to int8 scores. For comparison."""
-    return tflite.to_int8(model, calibration)
-
-
 def micro_frontend(front, body: bytes, calibration) -> bytes:
     """frontend.tflite: the int16 PCM that one column hears -> that column, which enters body.tflite byte for byte.
 

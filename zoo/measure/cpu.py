@@ -33,14 +33,15 @@ def report(models, threads=None, rounds=100, kernels="xnnpack", sample_rate_hz=N
     if rounds < FEWEST_ROUNDS or min(threads) < 1:
         raise ZooError(f"{rounds} rounds with {threads} threads: pass {FEWEST_ROUNDS} rounds or more, 1 thread or more")
     with bar(paths, desc="memory", unit="file") as progress:  # closed before an error is told
-        rows = [_of_file(path, kernels, max(threads)) for path in progress]
+        rows, rates_hz = zip(*(_of_file(path, kernels, max(threads)) for path in progress))
     with bar(total=rounds * len(threads), desc="latency", unit="round") as progress:
         try:
             timed = latency.timed([path.resolve() for path in paths], threads, rounds, kernels, progress.update)
         except ZooError as error:
             raise ZooError(f"{' and '.join(map(str, paths))}, in turn: {error}") from error
-    for column, (path, row) in enumerate(zip(paths, rows)):
-        row["window_s"] = _window_s(path, timed[0].samples[column], sample_rate_hz)
+    for column, (row, told_hz) in enumerate(zip(rows, rates_hz)):
+        samples, rate_hz = timed[0].samples[column], told_hz or sample_rate_hz
+        row["window_s"] = samples / rate_hz if samples and rate_hz else None  # no waveform, or a rate that nobody tells
         row["runs"] = [_run(by_threads, column, row["window_s"], watts) for by_threads in timed]
     measured = any(run["joules"] is not None for row in rows for run in row["runs"])
     return {
@@ -51,7 +52,7 @@ def report(models, threads=None, rounds=100, kernels="xnnpack", sample_rate_hz=N
         "kernels": f"litert-{kernels}",
         "energy": "watts given" if watts else "RAPL" if measured else "unknown",
         "watts": watts,
-        "models": rows,
+        "models": list(rows),
         "compared": [
             {
                 "model": row["name"],
@@ -119,28 +120,20 @@ def _files_of(path):
 
 
 def _of_file(path, kernels, num_threads):
-    """The report's part on one file, without its times. The process that counts its memory opens it first."""
+    """(the report's part on one file, without its times; the rate that it tells). A guarded process opens it first."""
     content = path.read_bytes()
     try:
         memory_bytes = process_memory.split(path.resolve(), kernels, num_threads)
+        known = metadata.read(content)
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from error
-    return {
+    row = {
         "name": f"{path.resolve().parent.name}/{path.name}",
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
         "memory_bytes": memory_bytes,
     }
-
-
-def _window_s(path, samples, sample_rate_hz):
-    """Seconds of sound that a call hears; None where the rate is not known, or the input is no waveform."""
-    try:
-        known = metadata.read(path.read_bytes())
-    except ZooError as error:
-        raise ZooError(f"{path}: {error}") from error
-    rate_hz = known and known.sample_rate_hz or sample_rate_hz
-    return samples / rate_hz if rate_hz and samples else None
+    return row, known and known.sample_rate_hz
 
 
 def _run(timed, column, window_s, watts):

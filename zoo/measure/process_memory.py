@@ -44,7 +44,7 @@ def peak_bytes():
 
 
 def _peaks():
-    """peak_bytes() after each of PARTS, and the request that the process was given."""
+    """peak_bytes() after each of PARTS."""
     peaks = [peak_bytes()]
     import numpy as np
 

@@ -67,11 +67,11 @@ def pooled(runs):
         "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     heads = len(lines)
-    for (dataset, model, *_), rows in folds.items():
+    for (_, model, *_), rows in folds.items():
         if len(rows) > 1:
             for name, told in (("int8", "int8 (LiteRT)"), ("micro", "micro/ stream (TFLM)")):
                 if all(row[f"{name}_accuracy"] for row in rows):  # not every model has micro/
-                    lines.append(f"| {model} | {dataset}, {_pooled_cells(rows, name, told)} |")
+                    lines.append(line([model, *_pooled_cells(rows, name, told)]))
     return lines if len(lines) > heads else []
 
 
@@ -130,8 +130,8 @@ def _pooled_cells(rows, name, told):
     changed, lost, gained = (
         sum(int(row[f"{name}_{figure}"]) for row in rows) for figure in ("changed_clips", "lost_clips", "gained_clips")
     )
-    cells = [
-        ", ".join(sorted(row["test_fold"] for row in rows)),
+    return [
+        ", ".join([rows[0]["dataset"], *sorted(row["test_fold"] for row in rows)]),
         sum(clips),
         percent(accuracies[0]),
         told,
@@ -142,7 +142,6 @@ def _pooled_cells(rows, name, told):
         gained,
         f"{evaluation.mcnemar_p(lost, gained):.2f}",
     ]
-    return " | ".join(map(str, cells))
 
 
 def _changed(run, name):

@@ -74,7 +74,9 @@ def contradictions(rows):
             told.setdefault(key, []).append(row)
     found = []
     for same in told.values():
-        values = {value: [row["place"] for row in same if row["value"] == value] for value in _values(same)}
+        values = {}
+        for row in same:
+            values.setdefault(row["value"], []).append(row["place"])
         if not all(_agree(value, other) for value in values for other in values):
             found.append((same[0], values))
     return found
@@ -96,10 +98,6 @@ def sized_accuracies(rows, dataset):
 
 
 BYTES = {"MB": 2**20, "kB": 2**10}  # 18.06 MB are the 4,735,378 floats of ACDNet
-
-
-def _values(rows):
-    return dict.fromkeys(row["value"] for row in rows)
 
 
 def _agree(value, other):

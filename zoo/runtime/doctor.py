@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.runtime.faults import LONGEST_S, Fault, as_channels, faults
+from zoo.runtime.faults import LONGEST_S, Fault, as_channels, faults, window_powers
 from zoo.runtime.windows import dbfs
-
-WINDOW_S = 0.05
 
 
 class Statistics(NamedTuple):
@@ -76,7 +74,7 @@ def look_at(samples, sample_rate_hz, thorough=True):
     channels = as_channels(samples, sample_rate_hz)
     return Report(
         statistics=_statistics(channels, len(samples), sample_rate_hz),
-        faults=tuple(faults(samples, sample_rate_hz, thorough)),
+        faults=tuple(faults(channels, sample_rate_hz, thorough)),
     )
 
 
@@ -89,12 +87,10 @@ def _statistics(channels, num_samples, sample_rate_hz):
     dc = channels.mean(axis=0)
     rms = np.sqrt(np.mean(np.square(channels - dc), axis=0))
     sound = (channels - dc)[:, np.argmax(rms)]
-    window = max(1, min(len(sound), round(WINDOW_S * sample_rate_hz)))
-    windows = np.square(sound[: len(sound) // window * window]).reshape(-1, window).mean(axis=1)
     return Statistics(
         **known,
         peak_dbfs=dbfs(np.abs(channels).max()),
         rms_dbfs=dbfs(rms.max()),
-        noise_floor_dbfs=dbfs(np.sqrt(np.percentile(windows, 10))),
+        noise_floor_dbfs=dbfs(np.sqrt(np.percentile(window_powers(sound, sample_rate_hz), 10))),
         dc=float(dc[np.argmax(np.abs(dc))]),
     )

@@ -13,6 +13,8 @@ import struct
 import sys
 from typing import NamedTuple
 
+from zoo.runtime.extras import AUDIO, LINKED_WITH
+
 LOWEST_PYTHON, HIGHEST_PYTHON = (3, 10), (3, 12)  # as setup.cfg has it
 # Where LiteRT has wheels, and there is no source to build from. Source: the files of ai-edge-litert 2.3.0 on PyPI
 # (November 2026); google-ai-edge/LiteRT, issue 6043, on 32-bit ARM.
@@ -21,7 +23,6 @@ KERAS_3_SINCE = (2, 16)  # of TensorFlow: `tf.keras` is Keras 3 unless tf-keras 
 NUMPY_2_SINCE = (2, 18)  # of TensorFlow
 TENSORFLOW_IO_WITH = (2, 16)  # the last release of tensorflow-io, 0.37.1, loads beside this TensorFlow
 
-EXTRA = "pip install 'edge-audio-zoo[audio]'"
 EXTRAS = {"soundfile": "to read files", "soxr": "to change the rate", "sounddevice": "to hear a microphone"}
 TRAINING = ("tensorflow", "tf-keras", "keras", "kapre", "tensorflow-io")
 SAME = {"tensorflow": ("tensorflow-cpu", "tensorflow-macos", "tf-nightly")}  # other names that it is installed under
@@ -91,7 +92,7 @@ def environment(machine=None):
 
 def _python_and_litert(machine):
     packages = machine.packages
-    python = ".".join(str(part) for part in machine.python)
+    python = ".".join(map(str, machine.python))
     supported = LOWEST_PYTHON <= machine.python[:2] <= HIGHEST_PYTHON
     yield Finding("python", python, "" if supported else "install Python 3.10, 3.11 or 3.12", needed=not supported)
 
@@ -105,11 +106,7 @@ def _python_and_litert(machine):
         remedy = "LiteRT's wheels want glibc 2.27 or newer: use Debian, Ubuntu or Raspberry Pi OS instead of Alpine"
     yield Finding("machine", found, remedy, needed=bool(remedy))
 
-    if "numpy" in packages:
-        yield Finding("numpy", packages["numpy"])
-    else:
-        yield Finding("numpy", "not installed", "pip install numpy", needed=True)
-
+    yield _package(packages, "numpy", "pip install numpy", needed=True)
     if "ai-edge-litert" in packages:
         yield Finding("LiteRT", packages["ai-edge-litert"])
     elif not supported or remedy:
@@ -119,16 +116,20 @@ def _python_and_litert(machine):
         yield Finding("LiteRT", f"not installed{old}", "pip install ai-edge-litert", needed=True)
 
 
+def _package(packages, name, remedy, missing="not installed", needed=False):
+    return Finding(name, packages[name]) if name in packages else Finding(name, missing, remedy, needed)
+
+
 def _audio(machine):
     for name, purpose in EXTRAS.items():
         version = machine.packages.get(name)
         if version is None:
-            yield Finding(name, f"not installed, needed {purpose}", EXTRA)
+            yield Finding(name, f"not installed, needed {purpose}", AUDIO)
         elif name == "sounddevice" and not machine.portaudio:
             yield Finding(
                 name,
                 f"{version}, but the library PortAudio is missing, needed {purpose}",
-                "on Debian and on a Pi: sudo apt install libportaudio2",
+                f"on Debian and on a Pi: sudo apt install {LINKED_WITH[name]}",
             )
         else:
             yield Finding(name, version)
@@ -138,48 +139,34 @@ def _training(machine):
     packages = machine.packages
     tensorflow = packages["tensorflow"]
     release = _release(tensorflow)
-    short = ".".join(str(part) for part in release)
+    short = ".".join(map(str, release))
     numpy_2 = _release(packages.get("numpy", "1"))[0] >= 2
     if numpy_2 and release < NUMPY_2_SINCE:
-        yield Finding(
-            "tensorflow",
-            f"{tensorflow} beside numpy {packages['numpy']}, with which it breaks",
-            "pip install 'numpy<2'",
-        )
+        found = f"{tensorflow} beside numpy {packages['numpy']}, with which it breaks"
+        yield Finding("tensorflow", found, "pip install 'numpy<2'")
     else:
         yield Finding("tensorflow", tensorflow)
 
-    keras, tf_keras = packages.get("keras"), packages.get("tf-keras")
+    keras, tf_keras, remedy = packages.get("keras"), packages.get("tf-keras"), f"pip install 'tf-keras~={short}.0'"
     if release >= KERAS_3_SINCE and tf_keras is None:
-        yield Finding(
-            "keras",
-            f"{keras or 'not installed'}, no tf-keras: .h5 models open, but nothing of the zoo trains or prunes",
-            f"pip install 'tf-keras~={short}.0'",
-        )
+        found = f"{keras or 'not installed'}, no tf-keras: .h5 models open, but nothing of the zoo trains or prunes"
     elif tf_keras is not None and _release(tf_keras) != release:
-        yield Finding(
-            "keras", f"tf-keras {tf_keras} beside TensorFlow {tensorflow}", f"pip install 'tf-keras~={short}.0'"
-        )
+        found = f"tf-keras {tf_keras} beside TensorFlow {tensorflow}"
     elif tf_keras is not None and machine.legacy_keras not in (None, "1", "true", "True"):
-        yield Finding(
-            "keras",
-            f"tf-keras {tf_keras}, but TF_USE_LEGACY_KERAS={machine.legacy_keras} asks your own scripts for Keras 3",
-            "export TF_USE_LEGACY_KERAS=1",
-        )
+        found = f"tf-keras {tf_keras}, but TF_USE_LEGACY_KERAS={machine.legacy_keras} asks your own scripts for Keras 3"
+        remedy = "export TF_USE_LEGACY_KERAS=1"
     else:
-        parts = [f"tf-keras {tf_keras}, which the zoo asks for by itself"] if tf_keras else []
-        yield Finding("keras", "; ".join([*parts, *([f"keras {keras}"] if keras else [])]) or "in TensorFlow")
+        parts = [tf_keras and f"tf-keras {tf_keras}, which the zoo asks for by itself", keras and f"keras {keras}"]
+        found, remedy = "; ".join(filter(None, parts)) or "in TensorFlow", ""
+    yield Finding("keras", found, remedy)
 
-    if "kapre" in packages:
-        yield Finding("kapre", packages["kapre"])
-    else:
-        yield Finding("kapre", "not installed: mel front ends do not train", "pip install 'edge-audio-zoo[train]'")
-
+    train = "pip install 'edge-audio-zoo[train]'"
+    yield _package(packages, "kapre", train, "not installed: mel front ends do not train")
     if "tensorflow-io" in packages and release != TENSORFLOW_IO_WITH:
         yield Finding(
             "tensorflow-io",
             f"{packages['tensorflow-io']} beside TensorFlow {tensorflow}, where its library may not load",
-            "pip install 'edge-audio-zoo[train]', which brings TensorFlow 2.16",
+            f"{train}, which brings TensorFlow 2.16",
         )
 
 

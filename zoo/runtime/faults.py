@@ -98,7 +98,7 @@ def as_channels(samples, sample_rate_hz):
         raise ZooError(f"samples: {shape}; give numbers in [-1, 1], (time,) or (time, channels)")
     if not np.isfinite(sample_rate_hz) or sample_rate_hz <= 0:
         raise ZooError(f"sample rate: {sample_rate_hz} Hz; give the rate that the samples were taken at")
-    samples = samples[: int(LONGEST_S * sample_rate_hz)].astype(np.float64)
+    samples = samples[: int(LONGEST_S * sample_rate_hz)].astype(np.float64, copy=False)
     return samples if samples.ndim == 2 else samples[:, None]
 
 
@@ -227,7 +227,7 @@ def _duplicated_channel(channels):
 SCALED_PEAK = 2.0  # decoders of lossy files pass 1 by a little
 LOUD_RMS = 0.5  # -6 dBFS over a whole recording: a sine that fills the scale has -3
 FAINT_RMS = 8 * LSB  # -72 dBFS in the loudest window
-LEVEL_WINDOW_S = 0.05
+WINDOW_S = 0.05
 
 
 def _not_scaled(channels):
@@ -241,10 +241,14 @@ def _not_scaled(channels):
         )
 
 
+def window_powers(sound, sample_rate_hz):
+    """The mean square of each 50 ms, or of all of a shorter sound. Shape: (time,) -> (windows,)"""
+    window = max(1, min(len(sound), round(WINDOW_S * sample_rate_hz)))
+    return np.square(sound[: len(sound) // window * window]).reshape(-1, window).mean(axis=1)
+
+
 def _too_low(sound, sample_rate_hz):
-    window = max(1, round(LEVEL_WINDOW_S * sample_rate_hz))
-    power = np.square(sound[: len(sound) // window * window]).reshape(-1, window).mean(axis=1)
-    loudest = np.sqrt(power.max())
+    loudest = np.sqrt(window_powers(sound, sample_rate_hz).max())
     if loudest < FAINT_RMS:
         return Fault(
             "level",

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.report.cells import line
 
 SCHEMA_VERSION = 1  # that is read here: docs/results/boards/SCHEMA.json
 
@@ -55,14 +56,14 @@ def table(runs):
         "([how to send yours](boards/README.md)). Memory is the peak of the process: Python + numpy + LiteRT + model +",
         "work. An empty row waits for somebody who has the board; what stands beside it was published by others.",
         "",
-        f"| {' | '.join(HEAD)} |",
+        line(HEAD),
         "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     for board, published in AWAITED.items():
         rows = [row for run in runs if board in run["machine"]["board"] for row in _rows(run)] or [[board]]
-        lines += [_line([*row, *[""] * (len(HEAD) - 1 - len(row)), published]) for row in rows]
+        lines += [line([*row, *[""] * (len(HEAD) - 1 - len(row)), published]) for row in rows]
     others = [run for run in runs if not any(board in run["machine"]["board"] for board in AWAITED)]
-    return lines + [_line([*row, ""]) for run in others for row in _rows(run)]
+    return lines + [line([*row, ""]) for run in others for row in _rows(run)]
 
 
 def _rows(run):
@@ -101,7 +102,3 @@ def _memory(memory_bytes):
 
 def _by_threads(pairs):
     return ", ".join(f"{threads}: {figure}" for threads, figure in pairs)
-
-
-def _line(cells):
-    return f"| {' | '.join(cells)} |"
