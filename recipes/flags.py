@@ -103,8 +103,8 @@ def _add_flags(parser, recipe):
                             "base, with a row for each in one folder of results")  # fmt: skip
         parser.add_argument("--cells", default="*", metavar="A,B", help="of the study those alone, by name or pattern: "
                             "'hybrid_taylor-80-pruned-*'; docs/compression.md names them (default: all)")  # fmt: skip
-    parser.add_argument("--teacher", metavar="PATH", help=f"who teaches {', '.join(taught)}: an exported folder of a "
-                        "zoo model, or YAMNet's published .tflite (default: the base)")  # fmt: skip
+    parser.add_argument("--teacher", metavar="PATH", help=f"who teaches {', '.join(taught)}: an exported folder, "
+                        "YAMNet's .tflite or openWakeWord's embedding_model.tflite (default: the base)")  # fmt: skip
     parser.add_argument("--ranges", choices=RANGES, default="percentile", help="what sets int8's range at the seam "
                         "(default %(default)s)")  # fmt: skip
     parser.add_argument("--max-drop", type=float, metavar="SHARE", help="give tensors 16 bits, the worst first, until "

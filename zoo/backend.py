@@ -18,6 +18,7 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is no error worth six lines
 
 import tensorflow as tf  # noqa: E402  (after the choice above)
+from tensorflow.lite.python.convert import mlir_quantize  # noqa: E402
 from tensorflow.python.autograph.core import config as autograph_config  # noqa: E402
 
 if not tf.keras.__name__.startswith("tf_keras"):
@@ -39,4 +40,4 @@ keras = tf.keras
 # Dropout draws from generators that live in variables, so that a checkpoint holds them and a run can be resumed.
 keras.backend.experimental.enable_tf_random_generator()
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "mlir_quantize", "tf"]

@@ -16,6 +16,7 @@ import numpy as np
 from zoo import evaluation
 from zoo.errors import ZooError
 from zoo.export import tflite
+from zoo.export.ranges import TAIL, VALUES, drawn, ends
 from zoo.export.seam import append, seam_range
 from zoo.measure.counts import ids_of, nodes_of
 from zoo.runtime.interpreter import LiteRT, dequantise, quantise
@@ -45,20 +46,20 @@ class Mixed(NamedTuple):
 def sensitivity(body, columns, targets, labelling, ranges="percentile"):
     """One `Row` for each tensor of the body, the worst (lowest signal to noise) first.
 
-    labelling: of `zoo.labelling`. ranges: how `seam_range` chooses the seam's; every other tensor's is all that it
-    reaches on these columns.
+    labelling: of `zoo.labelling`. ranges: how `seam_range` chooses the seam's; every other tensor's leaves out the
+    rarest of what it reaches on these columns.
 
     Shape: columns (n, *body.input_shape), targets (n,) or (n, classes)
     """
     tflite.check_calibration(body, columns)
     tensors = _tensors(body)
     batches = [columns[start : start + BATCH] for start in range(0, len(columns), BATCH)]
-    spans = {name: np.zeros(2) for name in tensors}  # 0 lies in every range
+    rng, reached = np.random.default_rng(0), {name: [] for name in tensors}
     for batch in batches:
         values = _run(body, {}, {tensors[SEAM]: batch})
-        for name, span in spans.items():
-            value = np.asarray(values[tensors[name]])
-            span[:] = min(span[0], value.min()), max(span[1], value.max())
+        for name, found in reached.items():
+            found.append(drawn(values[tensors[name]], VALUES * len(batch), rng))
+    spans = {name: ends(np.concatenate(found)) for name, found in reached.items()}
     spans[SEAM] = seam_range(columns, ranges)
 
     exact, rounded = [], {name: [] for name in tensors}
@@ -120,8 +121,10 @@ def mixed_body(body, columns, wide, ranges="percentile") -> bytes:
     for is_wide_piece, numbers in itertools.groupby(range(len(cuts)), key=is_wide.__getitem__):
         first, *_, last = [*numbers] * 2
         piece = keras.Model(ends[first], ends[last + 1], name=body.name)
-        convert = tflite.to_int16x8 if is_wide_piece else tflite.to_int8
-        converted = convert(piece, columns)
+        if is_wide_piece:
+            converted = tflite.to_int16x8(piece, columns)
+        else:
+            converted = tflite.to_int8(piece, columns, tail=TAIL)
         model = converted if model is None else append(model, converted)
         columns = piece.predict(columns, verbose=0)
     return model

@@ -15,6 +15,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, tflite
+from zoo.export.ranges import TAIL
 from zoo.runtime.interpreter import LiteRT
 
 layers = keras.layers
@@ -93,9 +94,10 @@ RANGES = {
 def int8_body(body, columns, ranges="percentile") -> bytes:
     """The body in int8, its input's range clipped: body.tflite of the micro pair, of every model with a seam.
 
-    ranges: how `seam_range` chooses the input's; every other tensor's is all that it reaches on these columns.
+    ranges: how `seam_range` chooses the input's; every other tensor's leaves out the rarest of what it reaches on these
+    columns.
     """
-    return tflite.to_int8(body, np.clip(columns, *seam_range(columns, ranges)).astype(np.float32))
+    return tflite.to_int8(body, np.clip(columns, *seam_range(columns, ranges)).astype(np.float32), tail=TAIL)
 
 
 def seam_int8(front, body: bytes) -> bytes:

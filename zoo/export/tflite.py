@@ -5,9 +5,10 @@ import warnings
 from contextlib import redirect_stdout
 from io import StringIO
 
-from zoo.backend import keras, tf
+from zoo.backend import keras, mlir_quantize, tf
 
 from zoo.errors import ZooError
+from zoo.export import ranges
 from zoo.measure.counts import KERNELS, nodes_of
 from zoo.runtime.stderr import captured_stderr
 
@@ -59,14 +60,20 @@ def to_dynamic(model) -> bytes:
     return _convert(model, FLOAT, optimise_for=[])
 
 
-def to_int8(model, calibration, per_channel=True) -> bytes:
+def to_int8(model, calibration, per_channel=True, tail=0.0) -> bytes:
     """The file with int8 weights and activations, whose ends are int8.
 
-    per_channel: a scale for each channel of a kernel; False gives the whole kernel one, as some runtimes want it.
+    per_channel: a scale for each channel of a kernel; False gives the whole kernel one, as some runtimes want it. tail:
+    the share of a tensor's values that its range leaves out at either end (`zoo.export.ranges`).
 
     Shape: calibration is float (n, *input_shape), n > 0.
     """
-    return _convert(model, INT8, calibration, tf.int8, per_channel=per_channel)
+    if not tail:
+        return _convert(model, INT8, calibration, tf.int8, per_channel=per_channel)
+    calibrated = _convert(model, INT8, calibration, tf.int8, per_channel=per_channel, calibrates_only=True)
+    narrowed = ranges.clipped(calibrated, calibration, tail)
+    with captured_stderr():
+        return bytes(mlir_quantize(narrowed, not per_channel, True, input_data_type=tf.int8, output_data_type=tf.int8))
 
 
 def to_int16x8(model, calibration) -> bytes:
@@ -106,7 +113,9 @@ def _is_fused(layer, before):
     return isinstance(layer, layers.ReLU) or is_relu
 
 
-def _convert(model, supported_ops, calibration=None, io=tf.float32, optimise_for=None, per_channel=True):
+def _convert(
+    model, supported_ops, calibration=None, io=tf.float32, optimise_for=None, per_channel=True, calibrates_only=False
+):
     inputs = tf.TensorSpec((1, *model.input_shape[1:]), name="input")  # Keras counts its own names up: input_1, input_2
     forward = tf.function(lambda x: model(x, training=False)).get_concrete_function(inputs)
     kept = tf.Module()  # the weights alone: given the model, the converter would trace and save every layer of it
@@ -114,6 +123,7 @@ def _convert(model, supported_ops, calibration=None, io=tf.float32, optimise_for
     converter = tf.lite.TFLiteConverter.from_concrete_functions([forward], kept)
     converter.target_spec.supported_ops = supported_ops
     converter._experimental_disable_per_channel = not per_channel
+    converter._experimental_calibrate_only = calibrates_only
     if optimise_for is not None:
         converter.optimizations, converter.target_spec.supported_types = [tf.lite.Optimize.DEFAULT], optimise_for
     if calibration is not None:
