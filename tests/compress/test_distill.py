@@ -5,7 +5,7 @@ from zoo.backend import keras, tf
 import numpy as np
 import pytest
 
-from zoo.compress.distill import KINDS, Distillation
+from zoo.compress.distill import KINDS, Distillation, taught
 from zoo.errors import ZooError
 
 CLASSES = 7
@@ -159,3 +159,32 @@ def test_a_value_outside_its_range_is_refused(values, found):
 def test_labels_without_a_teachers_scores_are_refused():
     with pytest.raises(ZooError, match="Distillation.labels"):
         Distillation().loss(tf.zeros((4, 2)), tf.fill((4, 2), 0.5))
+
+
+def three_batches_an_epoch(first_epoch, last_epoch):
+    """Their numbers, (2,) a batch, as inputs; and labels."""
+    numbers = tf.data.Dataset.range(6 * first_epoch, 6 * last_epoch).batch(2)
+    return numbers.map(lambda x: (tf.cast(x, tf.float32), tf.one_hot(x % 3, 3)))
+
+
+def test_a_teacher_is_asked_once_about_the_first_epochs_which_come_again(tmp_path):
+    asked = []
+
+    def teach(x):
+        tf.py_function(lambda x: asked.extend(x.numpy().tolist()), [x], [])
+        return tf.nn.softmax(tf.stack([x, 0 * x, -x], axis=1))
+
+    def trained(first_epoch, last_epoch):
+        some = taught(three_batches_an_epoch, teach, Distillation(asked_epochs=2), 5, tmp_path)
+        return list(some(first_epoch, last_epoch).as_numpy_iterator())
+
+    batches = trained(0, 5)
+    numbers = np.concatenate([x for x, _ in batches])
+    np.testing.assert_array_equal(numbers, [*range(12), *range(12), *range(6)])
+    labels = np.concatenate([labels for _, labels in batches])
+    np.testing.assert_array_equal(labels[:, 0], np.eye(3)[numbers.astype(int) % 3])
+    logits = np.stack([numbers, 0 * numbers, -numbers], axis=1)
+    np.testing.assert_allclose(labels[:, 1], softmax(logits), atol=1e-6)
+    # Killed after three epochs it goes on with the second of the two, and asks nobody.
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in trained(3, 5)]), [*range(6, 12), *range(6)])
+    assert asked == list(range(12))
