@@ -98,6 +98,7 @@ def _add_flags(parser, recipe):
                         "YAMNet's yamnet.h5 or .tflite; what fits no layer (the head) begins anew")  # fmt: skip
     parser.add_argument("--freeze", action="store_true", help="train the head alone, on top of --init-from")
     taught = [variant for variant in recipe.variants if recipe.is_taught(variant)]
+    parser.set_defaults(study=None)
     if recipe.study:
         parser.add_argument("--study", choices=("pruning",), help="in place of variants: a grid of ways to prune the "
                             "base, with a row for each in one folder of results")  # fmt: skip

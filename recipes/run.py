@@ -49,7 +49,7 @@ def run(recipe, args):
     unknown = [variant for variant in variants if variant not in recipe.variants]
     if unknown:
         raise ZooError(f"{recipe.name}: no variant {unknown[0]!r}; choose of {', '.join(recipe.variants)}")
-    is_study = getattr(args, "study", None) is not None
+    is_study = args.study is not None
     if args.teacher and not is_study and not any(map(recipe.is_taught, variants)):
         raise ZooError(f"--teacher: none of {args.variants} is taught; see --help for those that are")
     if args.freeze and not args.init_from:
@@ -58,8 +58,8 @@ def run(recipe, args):
         raise ZooError(
             "--jobs shares one machine out, TF_CONFIG joins several for one training: do without one of them"
         )
-    if is_study and args.fold == "all":
-        raise ZooError("--study compares on one test fold; pass its number")
+    if is_study and (args.fold == "all" or "TF_CONFIG" in os.environ):
+        raise ZooError("--study compares on one test fold and one machine: pass --fold N, and no TF_CONFIG")
     folders = {} if is_study else {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
         if folder.exists() and not args.overwrite and not is_exported(folder, args):

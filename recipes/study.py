@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from recipes import flags
 from recipes.pruning import GRID
 from recipes.stages import Stages
-from zoo import assembly, decisions, distribution, evaluation, jobs
+from zoo import assembly, decisions, evaluation, jobs
 from zoo.atomic import whole_file, whole_folder
 from zoo.errors import ZooError
 from zoo.report import pruning
@@ -34,16 +34,15 @@ def run_study(task, fold):
     seeds = range(args.seed, args.seed + args.seeds)
     if args.jobs > 1:
         _side_by_side(task, fold, cells, seeds)
-    rows, told = [], []
+    rows, tables = [], []
     for seed in seeds:
         one = replace(task, args=flags.for_one(task.recipe, args, seed, fold, args.out))
-        for row, path in _trained(one, fold, cells):
-            rows.append(row)
-            told.append(path)
-    if distribution.is_chief():
-        with whole_folder(folder, args.overwrite) as unfinished:
-            pruning.write(unfinished, rows, told)
-        print(f"\n{pruning.table(rows)}\n\n{folder}: python -m zoo report {folder} adds it to the results")
+        for row, table in _trained(one, fold, cells):
+            rows.append({**row, "command": args.command})
+            tables.append(table)
+    with whole_folder(folder, args.overwrite) as unfinished:
+        pruning.write(unfinished, rows, tables)
+    print(f"\n{pruning.table(rows)}\n\n{folder}: python -m zoo report {folder} adds it to the results")
 
 
 def _chosen(patterns):
@@ -95,13 +94,12 @@ def _trained(task, fold, cells):
     """(row, path of its decisions) of each cell for the seed of `task`; those that are not there are made."""
     train, _, test = task.split(fold)
     task = replace(task, recipe=replace(task.recipe, variants=_variants(task, cells)))
+    task.args.allow_no_gain = True  # a method that does not pay is a result
     stages = Stages(task, train, task.run_folder(fold))
     for name in cells:
         path = stages.folder / "cells" / f"{name}-{stages.digest(task.recipe.chain(name))}.json"
         if not path.exists():
-            made = stages.made(name)
-            if distribution.is_chief():
-                _score(task, name, made, test, path)
+            _score(task, name, stages.made(name), test, path)
         yield json.loads(path.read_text()), path.with_suffix(".csv")
 
 
@@ -132,7 +130,6 @@ def _score(task, name, made, test, path):
         **{figure: figures[figure] for figure in ("accuracy", "low", "high")},
         "parameters": made.backbone.count_params(),
         **{figure: ending[figure] for figure in ("macs", "bytes", "gzip_bytes")},
-        "command": task.args.command,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     decisions.write(path.with_suffix(".csv"), test, task.labelling, {pruning.column(row): scores})

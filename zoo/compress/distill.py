@@ -45,9 +45,9 @@ class Distillation:
 
     kind: "ce_ce", "kl_ce" or "kl_kl" (cross-entropy or Kullback-Leibler divergence, against the teacher and against the
     labels). alpha: the weight of the labels; the teacher's is 1 - alpha. temperature: what logits are divided by before
-    the softmax, the student's and the teacher's alike; the published range is 1 to 5. asked_epochs: the teacher hears
-    the crops of so many epochs, which come again after them: it often costs more than its student. labelling: what
-    scores are distributions of; whoever trains sets it.
+    the softmax, the student's and the teacher's alike; the published range is 1 to 5. labelling: what scores are
+    distributions of; whoever trains sets it. asked_epochs: the teacher hears the crops of so many epochs, which come
+    again after them: it often costs more than its student.
 
     Raises: ZooError if a value is outside its range.
     Source: the ACDNet paper, equations 12 to 14 and section 4.4.1.
@@ -56,8 +56,8 @@ class Distillation:
     kind: str = "kl_kl"
     alpha: float = 0.1
     temperature: float = 2.0
-    asked_epochs: int = 40
     labelling: Any = field(default=Multiclass(()), repr=False)
+    asked_epochs: int = 40
 
     def __post_init__(self):
         if self.kind not in KINDS:
