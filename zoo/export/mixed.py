@@ -16,8 +16,8 @@ import numpy as np
 from zoo import evaluation
 from zoo.errors import ZooError
 from zoo.export import tflite
-from zoo.export.ranges import TAIL, VALUES, drawn, ends
-from zoo.export.seam import append, seam_range
+from zoo.export.ranges import VALUES, drawn, ends
+from zoo.export.seam import append, best_int8, seam_range
 from zoo.measure.counts import ids_of, nodes_of
 from zoo.runtime.interpreter import LiteRT, dequantise, quantise
 
@@ -121,10 +121,8 @@ def mixed_body(body, columns, wide, ranges="percentile") -> bytes:
     for is_wide_piece, numbers in itertools.groupby(range(len(cuts)), key=is_wide.__getitem__):
         first, *_, last = [*numbers] * 2
         piece = keras.Model(ends[first], ends[last + 1], name=body.name)
-        if is_wide_piece:
-            converted = tflite.to_int16x8(piece, columns)
-        else:
-            converted = tflite.to_int8(piece, columns, tail=TAIL)
+        convert = tflite.to_int16x8 if is_wide_piece else best_int8
+        converted = convert(piece, columns)
         model = converted if model is None else append(model, converted)
         columns = piece.predict(columns, verbose=0)
     return model
