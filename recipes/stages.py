@@ -99,8 +99,8 @@ class Stages:
 
     def _step(self, made, key):
         variant, step = key[-1]
-        teachers = [self.task.args.teacher or "base" for _, step in key if getattr(step, "taught", False)]
-        name = f"{type(step).__name__}-{self.digest(key, *teachers)}"
+        taught_by = [self.task.args.teacher or "base" for _, step in key if getattr(step, "taught", False)]
+        name = f"{type(step).__name__}-{self.digest(key, *taught_by)}"
         history, pruning = list(made.history), made.pruning
 
         def finetune(backbone, plan, stage, callbacks=(), objective=None):

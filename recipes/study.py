@@ -59,13 +59,15 @@ def _side_by_side(task, fold, cells, seeds):
 
     Two that run at a time may not train the same: what they share is trained by the first of them.
     """
+    recipe = replace(task.recipe, variants=_variants(task, cells))
     waiting, trained = {}, set()
     for name in cells:
         waiting.setdefault(GRID[name].pruned, []).append(name)
     while waiting:
         now, taken = {}, set()
         for pruned, names in waiting.items():
-            shared = {BASE, *_variants(task, names)} - {pruned, *names} - trained
+            made_by = {variant for name in names for variant, _ in recipe.chain(name)}
+            shared = {BASE, *made_by} - {pruned, *names} - trained
             if shared.isdisjoint(taken):
                 now[pruned] = names
                 taken |= shared

@@ -5,6 +5,7 @@ YAMNet (AudioSet's sounds; tensorflow/models, research/audioset/yamnet) and Goog
 openWakeWord and its kin carry it, `embedding_model.tflite`: that is Apache-2.0 as YAMNet is.
 """
 
+import math
 import struct
 from threading import Lock
 
@@ -24,8 +25,8 @@ SPEECH_INPUT, SPEECH_WIDTH = (76, 32, 1), 96  # 0.775 s of log-mel; a longer one
 SPEECH_SILENCE = 4_800  # samples on either side: with 0.3 s a word's start and end are heard in some embedding's middle
 SPEECH_RANGE = 8.0  # bels under the maximum of what is heard
 # Its own log-mel are bels of the power of 16-bit samples, and 2 more. Its frames of 25 ms lie 56 samples later.
-SPEECH_LEVEL = 2 + 2 * 4.515449934959718  # log10(2 ** 15)
 SPEECH_FLOOR, SPEECH_DELAY = 1e-10, 56
+SPEECH_LEVEL = math.log10(SPEECH_FLOOR * 2**30) + 2  # of the floor
 
 
 def published(file, content, front_end):
@@ -74,7 +75,7 @@ def _speech(content, front_end):
     def embed(waveforms):
         silence = SPEECH_SILENCE - SPEECH_DELAY
         decibels = log_mel(tf.pad(waveforms, [[0, 0], [silence, silence]]))
-        bels = decibels / 10 + tf.math.log(SPEECH_FLOOR) / tf.math.log(10.0) + SPEECH_LEVEL
+        bels = decibels / 10 + SPEECH_LEVEL
         loudest = tf.reduce_max(bels, axis=(1, 2, 3), keepdims=True)
         return tf.reduce_mean(_run(network, tf.maximum(bels, loudest - SPEECH_RANGE)), axis=(1, 2))
 

@@ -77,12 +77,12 @@ def column(row):
 
 def table(rows):
     """Lines of Markdown, as one text: one row a cell, over its seeds."""
-    return "\n".join(_cells(_as_text(rows)))
+    return "\n".join(_cells(_as_text(rows), published.read_published()))
 
 
 def page(results=RESULTS):
     """The lines of pruning.md, and draws its pictures; [] without results."""
-    rows = read(results)
+    rows, cited = read(results), published.read_published(results)
     if not rows:
         return []
     lines = [
@@ -95,7 +95,13 @@ def page(results=RESULTS):
     ]
     for trained, some in _grouped(rows, TRAINED).items():
         model, dataset, fold = trained
-        lines += ["", f"## {model} on {dataset}, fold {fold}", "", *_cells(some), *_claims(trained, some, results)]
+        lines += [
+            "",
+            f"## {model} on {dataset}, fold {fold}",
+            "",
+            *_cells(some, cited),
+            *_claims(trained, some, results),
+        ]
         picture = Path(results) / KEPT / f"{'-'.join(trained)}.png"
         if channels := [row for row in some if row["method"] != "sparse"]:
             plots.pruning_study(_points(channels), picture, f"{model} on {dataset}, fold {fold}: pruned channels")
@@ -104,7 +110,7 @@ def page(results=RESULTS):
     return lines
 
 
-def _cells(rows):
+def _cells(rows, cited):
     """Lines: one row a cell, the paper's accuracy beside it."""
     lines = [
         "| method | share removed | first block | ending | seeds | epochs | accuracy | the paper's | parameters "
@@ -116,7 +122,17 @@ def _cells(rows):
         sizes = [_mean(some, name) for name in ("parameters", "macs", "bytes", "gzip_bytes")]
         told = interval(np.mean(accuracies), min(accuracies), max(accuracies))
         epochs = f"{some[0]['epochs_before']} + {some[0]['epochs']}"
-        cells = [method, percent(share), first_block, ending, len(some), epochs, told, _papers(*_key(some[0])), *sizes]
+        cells = [
+            method,
+            percent(share),
+            first_block,
+            ending,
+            len(some),
+            epochs,
+            told,
+            _papers(cited, method, share, first_block, ending),
+            *sizes,
+        ]
         lines.append(line(cells))
     return lines
 
@@ -161,7 +177,7 @@ def _claim(judged, one, other, seeds):
     return f"{names[0]} - {names[1]}", told, better
 
 
-def _papers(method, share, first_block, ending):
+def _papers(cited, method, share, first_block, ending):
     """The accuracy that the paper prints for a cell, in percent; "" where it has none."""
     if method == "sparse":
         wanted = {
@@ -180,7 +196,7 @@ def _papers(method, share, first_block, ending):
             "setting": PAPERS_ROWS.get((method, first_block)),
             "metric": f"accuracy, {PAPERS_ENDINGS.get(ending)}",
         }
-    found = [row["value"] for row in published.read_published() if wanted.items() <= row.items()]
+    found = [row["value"] for row in cited if wanted.items() <= row.items()]
     return found[0] if found else ""
 
 
@@ -197,10 +213,6 @@ def _grouped(rows, names):
     for row in rows:
         groups.setdefault(tuple(row[name] for name in names), []).append(row)
     return groups
-
-
-def _key(row):
-    return tuple(row[name] for name in CELL)
 
 
 def _identity(row):
