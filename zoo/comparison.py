@@ -77,8 +77,7 @@ def _table(folder, file):
     files = [column for column in table if column not in decisions.CLIP]
     if file not in files:
         raise ZooError(f"{folder}: no decisions of {file}; it has those of {', '.join(files)}")
-    order = np.argsort(table["file"], kind="stable")
-    return {column: values[order] for column, values in table.items()}
+    return decisions.by_clip(table)
 
 
 def _mean(values, sources):

@@ -31,3 +31,9 @@ def read(paths):
             tables.append(list(csv.DictReader(file)))
     columns = [column for column in tables[0][0] if all(column in table[0] for table in tables)]
     return {column: np.array([row[column] for table in tables for row in table]) for column in columns}
+
+
+def by_clip(table):
+    """A table in the order of its clips' names."""
+    order = np.argsort(table["file"], kind="stable")
+    return {column: values[order] for column, values in table.items()}

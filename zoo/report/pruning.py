@@ -236,14 +236,12 @@ def _write_rows(path, rows):
 
 def _write_decisions(path, tables):
     """One table of all; of two columns with one name, the first stays."""
-    read = [decisions.read([table]) for table in tables]
-    order = [np.argsort(one["file"], kind="stable") for one in read]
-    first = {name: read[0][name][order[0]] for name in decisions.CLIP}
-    joined = dict(first)
-    for one, by in zip(read, order):
-        if not np.array_equal(one["file"][by], first["file"]):
+    by_clip = [decisions.by_clip(decisions.read([table])) for table in tables]
+    joined = {name: by_clip[0][name] for name in decisions.CLIP}
+    for one in by_clip:
+        if not np.array_equal(one["file"], joined["file"]):
             raise ZooError(f"{path}: runs of different clips; take the older results away")
-        joined |= {name: values[by] for name, values in one.items() if name not in joined}
+        joined |= {name: values for name, values in one.items() if name not in joined}
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(joined)
