@@ -17,6 +17,7 @@ from zoo.compress.channels import PruneChannels
 from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
+from zoo.compress.search import Span
 from zoo.frontends import LogMel
 from zoo.models import bc_resnet
 from zoo.pipeline import Waveforms
@@ -45,6 +46,12 @@ RECIPE = Recipe(
     waveforms=Waveforms(max_stretch=1.3, padding=0.1, eval_crops=5),
     train=TRAIN,
     quick_epochs=20,
+    search={
+        "tau": (1, 1.5, 2, 3),  # bands are multiples of 40, hops those of the front ends
+        "num_mels": (40, 80),
+        "hop_samples": (160, 240, 320),
+        "learning_rate": Span(2e-3, 2e-2),
+    },
     variants={
         "base": (),
         "sparse": (Sparsify(share=0.5, plan=FINE_TUNE),),

@@ -17,6 +17,7 @@ from zoo.compress.channels import PruneChannels
 from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
+from zoo.compress.search import Span
 from zoo.frontends import MFCC, LogMel
 from zoo.models import ds_cnn
 from zoo.pipeline import Waveforms
@@ -65,6 +66,13 @@ RECIPE = Recipe(
     waveforms=Waveforms(max_stretch=1.3, padding=0.1, eval_crops=5),
     train=TRAIN,
     quick_epochs=20,
+    search={
+        "width": (16, 24, 32, 40, 48, 64, 80, 96),
+        "depth": (2, 3, 4, 5, 6),
+        "num_mels": (10, 20, 32, 40),
+        "hop_samples": (160, 240, 320),
+        "learning_rate": Span(1e-3, 1e-2),
+    },
     variants={
         "base": (),
         "sparse": (Sparsify(share=0.5, plan=FINE_TUNE),),

@@ -1,14 +1,19 @@
 """The command line that all recipes share."""
 
 import argparse
+import re
 import shlex
 from pathlib import Path
 
+from recipes import settings
 from zoo import augment, datasets
 from zoo.command_line import OneLineParser
+from zoo.compress.search import TUNERS
 from zoo.errors import ZooError
 from zoo.export.folder import FORMS
 from zoo.export.seam import RANGES
+
+AMOUNTS = {"": 1, "k": 1_000, "M": 1_000_000, "Ki": 2**10, "Mi": 2**20}
 
 
 def parse(recipe, argv):
@@ -37,6 +42,21 @@ def _number(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
+
+
+def _amount(text):
+    """Of bytes or multiplies: 96kB is 96,000, 96KiB 98,304."""
+    number = re.fullmatch(r"(\d+(?:\.\d+)?)(|k|M|kB|MB|KiB|MiB)", text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount such as 256kB, 256KiB or 20M")
+    return int(float(number[1]) * AMOUNTS[number[2].removesuffix("B")])
+
+
+def _settings(text):
+    try:
+        return settings.parse(text)
+    except ZooError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _decibels(text):
@@ -98,12 +118,24 @@ def _add_flags(parser, recipe):
                         "YAMNet's yamnet.h5 or .tflite; what fits no layer (the head) begins anew")  # fmt: skip
     parser.add_argument("--freeze", action="store_true", help="train the head alone, on top of --init-from")
     taught = [variant for variant in recipe.variants if recipe.is_taught(variant)]
-    parser.set_defaults(study=None)
+    parser.set_defaults(study=None, search=False)
     if recipe.study:
         parser.add_argument("--study", choices=("pruning",), help="in place of variants: a grid of ways to prune the "
                             "base, with a row for each in one folder of results")  # fmt: skip
         parser.add_argument("--cells", default="*", metavar="A,B", help="of the study those alone, by name or pattern: "
                             "'hybrid_taylor-80-pruned-*'; docs/compression.md names them (default: all)")  # fmt: skip
+    parser.add_argument("--set", type=_settings, default={}, metavar="A=X,B=Y", help="settings in place of the recipe's "
+                        f"own, of {', '.join(settings.of(recipe, next(iter(recipe.front_ends))))}")  # fmt: skip
+    if recipe.search:
+        parser.add_argument("--search", action="store_true", help=f"in place of variants: search {', '.join(recipe.search)} "
+                            "under --flash, --sram and --macs; docs/search.md tells how")  # fmt: skip
+        parser.add_argument(
+            "--tuner", choices=TUNERS, default="bayesian", help="keras-tuner's way (default %(default)s)"
+        )
+        parser.add_argument("--trials", type=_number, default=20, metavar="N", help="candidates to train; those that do "
+                            "not fit are refused before, and do not count (default %(default)s)")  # fmt: skip
+        for flag, what in (("--flash", "bytes of flash"), ("--sram", "bytes of RAM"), ("--macs", "multiplies")):
+            parser.add_argument(flag, type=_amount, metavar="N", help=f"{what} at most: 256kB, 256KiB or 20M")
     parser.add_argument("--teacher", metavar="PATH", help=f"who teaches {', '.join(taught)}: an exported folder, "
                         "YAMNet's .tflite or openWakeWord's embedding_model.tflite (default: the base)")  # fmt: skip
     parser.add_argument("--ranges", choices=RANGES, default="percentile", help="what sets int8's range at the seam "

@@ -20,6 +20,7 @@ RECIPE = replace(
     micro.RECIPE,
     name="macro_acdnet",
     backbone=partial(acdnet.build, widths=acdnet.MACRO_WIDTHS),
+    search=None,
 )
 
 if __name__ == "__main__":

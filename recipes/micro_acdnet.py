@@ -14,13 +14,22 @@ from recipes.run import main
 from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
+from zoo.compress.search import Span
 from zoo.models import acdnet
+
+
+def _steps(width):
+    return tuple(sorted({round(width * share) for share in (0.6, 0.8, 1, 1.25, 1.5)}))
+
 
 RECIPE = replace(
     full.RECIPE,
     name="micro_acdnet",
     backbone=partial(acdnet.build, widths=acdnet.MICRO_WIDTHS),
     quick_epochs=15,
+    # Small steps around the published widths; the last one stays, as it does there.
+    search={f"width{number}": _steps(width) for number, width in enumerate(acdnet.MICRO_WIDTHS[:-1], start=1)}
+    | {"learning_rate": Span(0.03, 0.3)},
     variants={
         "base": (),
         "sparse": (Sparsify(share=0.5, plan=full.FINE_TUNE),),

@@ -27,6 +27,7 @@ class Recipe:
     micro: bool = True  # whether micro/ is made of it: not where no board holds it, or TFLM lacks an operator
     calibration_crops: int = 256  # that set the ranges of int8, and by which tensors are widened
     study: PruningStudy | None = None  # what --study prunes by; without it there is none
+    search: dict | None = None  # what --search may set, {setting (`recipes.settings`): choices or a Span}
 
     def chain(self, variant):
         """All steps that make `variant` from the base, each with the variant that names it: ((variant, step), ...)."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from zoo.backend import tf
 
-from recipes import cross_validation, flags
+from recipes import cross_validation, flags, settings
 from recipes.fold import export_fold
+from recipes.search import own, run_search
 from recipes.study import run_study
 from recipes.task import Task, is_exported
 from zoo import datasets, distribution, pipeline, transfer
@@ -44,7 +45,7 @@ def run(recipe, args):
 
     Raises: ZooError for bad input, before any work whose result it would spoil.
     """
-    recipe = with_sounds_as_asked(recipe, args)
+    recipe = as_asked(recipe, args)
     variants = args.variants.split(",")
     unknown = [variant for variant in variants if variant not in recipe.variants]
     if unknown:
@@ -58,9 +59,16 @@ def run(recipe, args):
         raise ZooError(
             "--jobs shares one machine out, TF_CONFIG joins several for one training: do without one of them"
         )
-    if is_study and (args.fold == "all" or "TF_CONFIG" in os.environ):
-        raise ZooError("--study compares on one test fold and one machine: pass --fold N, and no TF_CONFIG")
-    folders = {} if is_study else {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
+    is_grid = is_study or args.search
+    if is_study and args.search:
+        raise ZooError("--study and --search: one at a time")
+    if is_grid and (args.fold == "all" or "TF_CONFIG" in os.environ):
+        raise ZooError("--study and --search compare on one test fold: pass --fold N, and no TF_CONFIG")
+    if args.search and (args.jobs > 1 or args.seeds > 1):
+        raise ZooError(
+            "--search trains one candidate at a time, of one seed; docs/search.md tells how several machines share it"
+        )
+    folders = {} if is_grid else {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
         if folder.exists() and not args.overwrite and not is_exported(folder, args):
             raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
@@ -71,7 +79,7 @@ def run(recipe, args):
     quantisation.check(front_end)
     plan = recipe.train if args.epochs is None else recipe.train.with_epochs(args.epochs)
 
-    runs = distribution.own(RUNS)
+    runs = own(distribution.own(RUNS)) if args.search else distribution.own(RUNS)
     builder = datasets.load(args.dataset, runs / "cache", args.data_dir, args.skip_bad)
     clips = pipeline.clips_at(builder, front_end.sample_rate_hz, runs / "cache", recipe.waveforms.trim_db)
     distribution.check_same("command or data", (args.command, builder.builder_config.name), distribution.strategy())
@@ -84,14 +92,17 @@ def run(recipe, args):
     trainings = [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]
     if is_study:
         run_study(task, test_folds[0])
+    elif args.search:
+        run_search(task, test_folds[0])
     elif len(trainings) == 1:
         export_fold(task, test_folds[0], folders)
     else:
         cross_validation.cross_validate(task, trainings, folders)
 
 
-def with_sounds_as_asked(recipe, args):
-    """The recipe with what --trim-db, --sampling and --augment say in place of its own values."""
+def as_asked(recipe, args):
+    """The recipe with what --set, --trim-db, --sampling and --augment say in place of its own values."""
+    recipe = settings.applied(recipe, args.front_end, args.set)
     asked = {name: getattr(args, name) for name in ("trim_db", "sampling") if getattr(args, name) is not None}
     masks = recipe.masks
     if args.augment:
@@ -101,4 +112,5 @@ def with_sounds_as_asked(recipe, args):
 
 def _folder_name(recipe, variant, args):
     front_end = "" if args.front_end == next(iter(recipe.front_ends)) else f"_{args.front_end}"
-    return f"{recipe.name}{front_end}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"
+    tuned = "_set" if args.set else ""
+    return f"{recipe.name}{front_end}{tuned}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"

@@ -93,6 +93,7 @@ class Stages:
             task.recipe.masks,
             begun_with(task.args),
             task.args.freeze,
+            *task.args.set.items(),
             *values,
         )
         return hashlib.sha256(repr(values).encode()).hexdigest()[:8]

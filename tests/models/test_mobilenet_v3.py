@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.compress import surgery
+from zoo.export import graph, tflite
 from zoo.measure import counts
 from zoo.models import mobilenet_v3
 
@@ -54,7 +55,7 @@ def test_every_block_has_the_sources_shape(model, width):
         assert (f"block{number}_depthwise_swish" in names) == (number >= 7)
     assert (frames, mels) == (32, 4)
     assert model.get_layer("last").output_shape[1:] == (32, 4, ENDS[width][1])
-    assert model.get_layer("hidden").units == ENDS[width][2]
+    assert model.get_layer("hidden").filters == ENDS[width][2]
 
 
 def test_parameters_are_those_counted_by_hand(model, width):
@@ -109,3 +110,12 @@ def test_half_of_the_expanded_channels_go_with_their_gates_and_leave_the_scores(
         assert cut.get_layer(f"{block}_project").filters == net.get_layer(f"{block}_project").filters
     sound = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype(np.float32)
     np.testing.assert_allclose(cut(sound), net(sound), atol=1e-5)  # float32 sums of fewer terms
+
+
+def test_the_file_holds_each_kernel_once():
+    net = mobilenet_v3.build((32, 32, 1), 3, 0.2)
+    kernels = sum(int(np.prod(layer.kernel.shape)) for layer in net.layers if hasattr(layer, "kernel"))
+    read = graph.read(tflite.to_int8(net, np.random.default_rng(0).normal(size=(4, 32, 32, 1)).astype(np.float32)))
+    filters = [tensor for tensor in read.tensors if tensor.is_constant and tensor.dtype == "int8" and tensor.shape]
+    depthwise = sum(int(np.prod(la.depthwise_kernel.shape)) for la in net.layers if hasattr(la, "depthwise_kernel"))
+    assert sum(tensor.bytes for tensor in filters) == kernels + depthwise

@@ -3,14 +3,14 @@
 import pytest
 
 from recipes import ds_cnn, flags
-from recipes.run import with_sounds_as_asked
+from recipes.run import as_asked
 from zoo.augment import Augmentation, Masks
 
 ASKED = ["--dataset", "synth10"]
 
 
 def asked(*argv):
-    return with_sounds_as_asked(ds_cnn.RECIPE, flags.parse(ds_cnn.RECIPE, [*ASKED, *argv])[1])
+    return as_asked(ds_cnn.RECIPE, flags.parse(ds_cnn.RECIPE, [*ASKED, *argv])[1])
 
 
 def test_without_flags_a_recipe_stays_as_it_is():

@@ -8,7 +8,9 @@ from zoo.command_line import add_command
 def add(commands):
     """Adds the command to a parser's."""
     parser = add_command(commands, "report", "add runs to docs/results/, and remake its pages")
-    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder whose run to add, or a study's")
+    parser.add_argument(
+        "folders", nargs="*", metavar="FOLDER", help="exported folder whose run to add, or that of a study or a search"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write both pages as one file, pictures inside")
     parser.set_defaults(run=_report)
 
@@ -16,10 +18,15 @@ def add(commands):
 def _report(args):
     from zoo import report
 
-    studies = [folder for folder in args.folders if report.pruning.is_study(folder)]
-    report.add_runs([folder for folder in args.folders if folder not in studies])
-    for folder in studies:
-        report.pruning.add(folder)
+    runs = []
+    for folder in args.folders:
+        if report.pruning.is_study(folder):
+            report.pruning.add(folder)
+        elif report.search.is_search(folder):
+            report.search.add(folder)
+        else:
+            runs.append(folder)
+    report.add_runs(runs)
     report.write_pages()
     print(f"{report.RESULTS}: {len(report.read_runs())} runs")
     if args.html:

@@ -19,6 +19,7 @@ from zoo.export.stretches import MAX_JOINED, Stretch, calls_of, macs_of, peak_by
 from zoo.export.tflm import TFLM
 from zoo.runtime.interpreter import LiteRT
 
+MAX_EXTRA = 0.05  # share of the multiplies that strips may add
 LONGEST = 16  # operators of a stretch: a longer one's halos cost more than it wins
 SMALL = 8  # an operator that needs no more than this part of the peak is left as it is
 MEASURED = 8  # plans whose arena is measured, the best by reckoning
@@ -26,6 +27,7 @@ COMPARED = 3  # random inputs on which both files' bytes are held against each o
 # What an operator keeps in TFLM's tail on a 64-bit host: to reckon with, what counts is measured.
 TAIL_BYTES = {"SLICE": 140, "PAD": 200, "PADV2": 220, "CONCATENATION": 420}
 CONVOLUTION_TAIL_BYTES, CHANNEL_TAIL_BYTES, OTHER_TAIL_BYTES = 190, 8, 150
+FILE_TAIL_BYTES, OPERATOR_TAIL_BYTES = 1_150, 20  # on top, of any plan: a file's own, and what any operator keeps
 
 OPTIONS = {"SLICE": "Slice", "PAD": "Pad", "PADV2": "PadV2", "CONCATENATION": "Concatenation"}
 VERSION = 3  # of each of these operators: the first that knows int16 as well as int8
@@ -61,7 +63,7 @@ class Stripped(NamedTuple):
         )
 
 
-def in_strips(model: bytes, max_extra=0.05, compared=COMPARED) -> Stripped:
+def in_strips(model: bytes, max_extra=MAX_EXTRA, compared=COMPARED) -> Stripped:
     """The file with the smallest arena that strips give it, and what that costs.
 
     max_extra: the largest share of multiplies that may come on top, where two strips need the same. compared: random
@@ -152,8 +154,29 @@ class _Option(NamedTuple):
     extra_macs: int
 
 
+def reckoned_arena(root, graph, max_extra=None):
+    """(head, tail) of TFLM's arena in bytes, as reckoned: of the file as it is or, with max_extra, in its best strips.
+
+    root, graph: of `zoo.export.graph`; no value of the file matters. max_extra: as `in_strips` has it.
+    """
+    operators = graph.operators
+    head, in_strips = max(graphs.live_bytes(graph)), 0
+    if max_extra is not None:
+        plans = _reckoned_plans(root, graph, max_extra * sum(operator.macs for operator in operators))
+        head, in_strips, _ = min(plans.values(), key=lambda plan: plan[0] + plan[1])
+    tail = sum(_tail_bytes(graph, number) + OPERATOR_TAIL_BYTES for number in range(len(operators)))
+    return head, FILE_TAIL_BYTES + tail + in_strips
+
+
 def _plans(root, graph, max_extra_macs):
-    """Up to MEASURED pairs (stretches, extra multiplies), the smallest arena first as it is reckoned.
+    """Up to MEASURED pairs (stretches, extra multiplies), the smallest arena first as it is reckoned."""
+    found = _reckoned_plans(root, graph, max_extra_macs)
+    best = sorted(filter(None, found), key=lambda stretches: sum(found[stretches][:2]))[:MEASURED]
+    return [(stretches, found[stretches][2]) for stretches in best]
+
+
+def _reckoned_plans(root, graph, max_extra_macs):
+    """{stretches: (head, what comes on top of the tail, extra multiplies)}, () among them: the file as it is.
 
     How much memory one stretch takes does not depend on another, so for a given head the cheapest tail is found
     operator by operator, from the last one back; the heads tried are all those that a stretch can have.
@@ -163,10 +186,9 @@ def _plans(root, graph, max_extra_macs):
     found = {}
     for head in heads:
         for tail, extra, stretches in _cheapest(options, len(graph.operators), head, max_extra_macs):
-            if stretches and (stretches not in found or head + tail < found[stretches][0]):
-                found[stretches] = head + tail, extra
-    best = sorted(found, key=found.get)[:MEASURED]
-    return [(stretches, found[stretches][1]) for stretches in best]
+            if stretches not in found or head + tail < sum(found[stretches][:2]):
+                found[stretches] = head, tail, extra
+    return found
 
 
 def _cheapest(options, end, head, max_extra_macs):

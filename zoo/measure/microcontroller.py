@@ -83,7 +83,7 @@ def _stream(folder):
     elif header.with_suffix(".c").exists():
         del paths["micro/frontend.tflite"]
         ((body, body_row),) = _of_files(paths)
-        front_end = _front_end_in_c(header, body.input.dtype)
+        front_end = front_end_in_c(header, body.input.dtype)
         front_row = _row("micro/frontend.c", front_end.table_bytes, front_end.table_bytes, front_end.arena)
     else:
         raise ZooError(f"{folder}: no front end in micro/, so no stream; bench its micro/body.tflite alone")
@@ -116,8 +116,8 @@ def _columns_per_s(settings):
         ) from error
 
 
-def _front_end_in_c(header, column_dtype):
-    """The `FrontEndInC` of a folder. Its scratch and the column that it gives lie in the head: see front_end.h."""
+def front_end_in_c(header, column_dtype):
+    """The `FrontEndInC` of a frontend.h and the frontend.c beside it. Its scratch and the column that it gives lie in the head: see front_end.h."""
     try:
         defined = dict(re.findall(r"#define FRONTEND_(\w+) (\d+)", header.read_text()))
         field_samples, scratch_floats, mels = (

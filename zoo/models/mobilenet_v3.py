@@ -46,9 +46,11 @@ def build(input_shape, num_classes, width=1.0, blocks=BLOCKS):
             activation, stride,
         )  # fmt: skip
     x = _convolution(x, "last", LAST * x.shape[-1], HARD_SWISH)
-    x = layers.GlobalAveragePooling2D(name="average_pool")(x)
-    x = layers.Dense(to_eights(HIDDEN * width), kernel_initializer="he_normal", name="hidden")(x)
-    x = layers.Dropout(0.2, name="dropout")(_hard_swish(x, "hidden_swish"))
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="average_pool")(x)
+    # Of a Dense the converter takes the swish's "+ 3" for a second bias, and then files the layer twice.
+    x = layers.Conv2D(to_eights(HIDDEN * width), 1, kernel_initializer="he_normal", name="hidden")(x)
+    x = layers.Reshape((-1,), name="embedding")(_hard_swish(x, "hidden_swish"))
+    x = layers.Dropout(0.2, name="dropout")(x)
     x = layers.Dense(num_classes, name="dense")(x)
     scores = layers.Softmax(name="scores")(x)
     return keras.Model(inputs, scores, name="mobilenet_v3")

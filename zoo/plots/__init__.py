@@ -10,3 +10,4 @@ from zoo.plots.graphs import graphs_before_and_after, layer_graph
 from zoo.plots.pruning import pruning_study
 from zoo.plots.recording import recording_and_events
 from zoo.plots.scores import accuracy_against_size, confusion_matrix, per_class_scores, training_curves
+from zoo.plots.search import pareto
