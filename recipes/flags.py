@@ -124,16 +124,16 @@ def _add_flags(parser, recipe):
                             "base, with a row for each in one folder of results")  # fmt: skip
         parser.add_argument("--cells", default="*", metavar="A,B", help="of the study those alone, by name or pattern: "
                             "'hybrid_taylor-80-pruned-*'; docs/compression.md names them (default: all)")  # fmt: skip
-    parser.add_argument("--set", type=_settings, default={}, metavar="A=X,B=Y", help="settings in place of the recipe's "
-                        f"own, of {', '.join(settings.of(recipe, next(iter(recipe.front_ends))))}")  # fmt: skip
+    own = ", ".join(settings.of(recipe, next(iter(recipe.front_ends))))
+    parser.add_argument("--set", type=_settings, default={}, metavar="A=X,B=Y", help=f"in place of its own: {own}")
     if recipe.search:
-        parser.add_argument("--search", action="store_true", help=f"in place of variants: search {', '.join(recipe.search)} "
-                            "under --flash, --sram and --macs; docs/search.md tells how")  # fmt: skip
+        parser.add_argument("--search", action="store_true", help="in place of variants: search for "
+                            f"{', '.join(recipe.search)} under --flash, --sram and --macs (docs/search.md)")  # fmt: skip
         parser.add_argument(
             "--tuner", choices=TUNERS, default="bayesian", help="keras-tuner's way (default %(default)s)"
         )
-        parser.add_argument("--trials", type=_number, default=20, metavar="N", help="candidates to train; those that do "
-                            "not fit are refused before, and do not count (default %(default)s)")  # fmt: skip
+        parser.add_argument("--trials", type=_number, default=20, metavar="N", help="candidates to train; those "
+                            "that do not fit are refused before, and do not count (default %(default)s)")  # fmt: skip
         for flag, what in (("--flash", "bytes of flash"), ("--sram", "bytes of RAM"), ("--macs", "multiplies")):
             parser.add_argument(flag, type=_amount, metavar="N", help=f"{what} at most: 256kB, 256KiB or 20M")
     parser.add_argument("--teacher", metavar="PATH", help=f"who teaches {', '.join(taught)}: an exported folder, "

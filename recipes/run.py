@@ -66,7 +66,7 @@ def run(recipe, args):
         raise ZooError("--study and --search compare on one test fold: pass --fold N, and no TF_CONFIG")
     if args.search and (args.jobs > 1 or args.seeds > 1):
         raise ZooError(
-            "--search trains one candidate at a time, of one seed; docs/search.md tells how several machines share it"
+            "--search trains one candidate at a time, of one seed; several machines share it: docs/search.md"
         )
     folders = {} if is_grid else {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():

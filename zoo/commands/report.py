@@ -8,9 +8,7 @@ from zoo.command_line import add_command
 def add(commands):
     """Adds the command to a parser's."""
     parser = add_command(commands, "report", "add runs to docs/results/, and remake its pages")
-    parser.add_argument(
-        "folders", nargs="*", metavar="FOLDER", help="exported folder whose run to add, or that of a study or a search"
-    )
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder of a run, a study or a search")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write both pages as one file, pictures inside")
     parser.set_defaults(run=_report)
 

@@ -76,8 +76,8 @@ def is_worker():
 def search(space, start, excess, assess, tuner, trials, epochs, folder, seed):
     """All `Trial`s in the order in which they began; None in a worker, whose trials the chief has.
 
-    space: {setting: tuple of choices, or a `Span`}. start: {setting: value}, tried first where the space has them; Hyperband
-    begins at random. excess: settings -> phrase, "" where they fit the budget (`Budget.excess`).
+    space: {setting: tuple of choices, or a `Span`}. start: {setting: value}, tried first where the space has them;
+    Hyperband begins at random. excess: settings -> phrase, "" where they fit the budget (`Budget.excess`).
     assess: (settings, epochs) -> {"accuracy": ..., further figures}, as JSON holds them. tuner: of TUNERS. trials: how
     many are trained; Hyperband may end before. epochs: of each; Hyperband's best get so many, the others fewer. folder:
     where the state is kept: the same call after a kill goes on from it.

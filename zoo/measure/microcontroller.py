@@ -117,7 +117,7 @@ def _columns_per_s(settings):
 
 
 def front_end_in_c(header, column_dtype):
-    """The `FrontEndInC` of a frontend.h and the frontend.c beside it. Its scratch and the column that it gives lie in the head: see front_end.h."""
+    """The `FrontEndInC` of a frontend.h and its .c. Scratch and column lie in the head: see front_end.h."""
     try:
         defined = dict(re.findall(r"#define FRONTEND_(\w+) (\d+)", header.read_text()))
         field_samples, scratch_floats, mels = (
