@@ -125,10 +125,11 @@ def _add_flags(parser, recipe):
         parser.add_argument("--cells", default="*", metavar="A,B", help="of the study those alone, by name or pattern: "
                             "'hybrid_taylor-80-pruned-*'; docs/compression.md names them (default: all)")  # fmt: skip
     own = ", ".join(settings.of(recipe, next(iter(recipe.front_ends))))
-    parser.add_argument("--set", type=_settings, default={}, metavar="A=X,B=Y", help=f"in place of its own: {own}")
+    parser.add_argument("--set", type=_settings, default={}, metavar="A=X", help=f"settings of the recipe: {own}")
     if recipe.search:
-        parser.add_argument("--search", action="store_true", help="in place of variants: search for "
-                            f"{', '.join(recipe.search)} under --flash, --sram and --macs (docs/search.md)")  # fmt: skip
+        moved = ", ".join(recipe.search)
+        parser.add_argument("--search", action="store_true", help=f"in place of variants: search for {moved} under "
+                            "--flash, --sram and --macs (docs/search.md)")  # fmt: skip
         parser.add_argument(
             "--tuner", choices=TUNERS, default="bayesian", help="keras-tuner's way (default %(default)s)"
         )

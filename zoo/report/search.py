@@ -63,8 +63,8 @@ def page(results=RESULTS):
         f"Made from `{FILE}` by `python -m zoo report`, never by hand. Each trial was trained, exported and measured",
         "in TFLM on a 64-bit host: flash and RAM are of the stream, front end and body, RAM with its ring and the",
         "samples of a column. A row is a trial within the budget that no other beats in accuracy, flash, RAM and",
-        "multiplies at once. The accuracy is that of `model_int8.tflite` on clips that neither trained nor test, with its 95 %",
-        "interval: the best of many on the same few clips is flattered. `--set` trains the settings of a row anew.",
+        "multiplies at once. The accuracy is that of `model_int8.tflite` on clips that neither trained nor test, with",
+        "its 95 % interval: the best of many on the same few clips is flattered. `--set` trains a row's settings anew.",
     ]
     for number, (found, some) in enumerate(_searches(rows).items(), start=1):
         model, dataset, front_end, fold, *_ = found
