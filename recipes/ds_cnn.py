@@ -14,6 +14,7 @@ from dataclasses import replace
 from recipes.recipe import Recipe
 from recipes.run import main
 from zoo.compress.channels import PruneChannels
+from zoo.compress.cluster import Cluster
 from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
@@ -78,6 +79,7 @@ RECIPE = Recipe(
         "sparse": (Sparsify(share=0.5, plan=FINE_TUNE),),
         "pruned": (PruneChannels(share=0.5, plan=FINE_TUNE, channels_per_step=16),),
         "distilled": (Retrain("distilled"),),
+        "clustered": (Cluster(clusters=16, plan=FINE_TUNE),),
         "qat": (QuantizeAware(plan=FINE_TUNE),),
     },
 )

@@ -11,6 +11,7 @@ from functools import partial
 
 from recipes import acdnet as full
 from recipes.run import main
+from zoo.compress.cluster import Cluster
 from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
@@ -34,6 +35,7 @@ RECIPE = replace(
         "base": (),
         "sparse": (Sparsify(share=0.5, plan=full.FINE_TUNE),),
         "distilled": (Retrain("distilled"),),
+        "clustered": (Cluster(clusters=16, plan=full.FINE_TUNE),),
         "qat": (QuantizeAware(plan=full.QUANTIZE, seam=acdnet.SEAM),),
     },
 )
