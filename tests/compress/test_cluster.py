@@ -1,13 +1,14 @@
-"""Clustering: how many values kernels have, that training moves them, and that a file of tables is smaller."""
+"""Clustering: how many values kernels have, that training moves them, and what a file for TFLM wins of it."""
 
 from zoo.backend import keras
 
 import numpy as np
 import pytest
 
+from zoo import __main__ as cli
 from zoo.compress.cluster import Cluster
 from zoo.errors import ZooError
-from zoo.export import equalise, lut, seam, strips, tflite
+from zoo.export import equalise, seam, slim, strips, tflite
 from zoo.export.tflm import TFLM
 from zoo.training import Plan
 
@@ -73,17 +74,17 @@ def test_training_moves_the_values_and_leaves_what_was_given_alone(before, clust
 def test_equalisation_keeps_the_values(clustered, crops):
     twin = equalise.equalised(clustered, crops)
     for name in ("conv2", "conv3"):
-        assert lut.shares_values(twin.get_layer(name).kernel.numpy(), axis=-1)
+        assert slim.shares_values(twin.get_layer(name).kernel.numpy(), axis=-1)
     np.testing.assert_allclose(twin(crops), clustered(crops), atol=1e-5)  # float32 sums of other terms
 
 
 def test_a_clustered_file_in_tables_is_smaller_and_gives_the_same_bytes(clustered, crops):
     model = seam.best_int8(clustered, crops)
-    tabled = lut.with_tables(model)
-    assert set(tabled.kernels.values()) == {4} and len(tabled.kernels) == 2  # conv1 has too few weights
+    kept, tabled = slim.slim(model, tables=False), slim.slim(model)
+    assert set(tabled.tables.values()) == {4} and len(tabled.tables) == 2  # conv1 has too few weights
     kernels = 9 * 16 * 48 + 9 * 48 * 64
     # Half of each kernel goes, 16 values for each channel come; the two operators take a tenth of that.
-    assert len(model) - len(tabled.model) > 0.85 * (kernels / 2 - 16 * (48 + 64))
+    assert len(kept.model) - len(tabled.model) > 0.85 * (kernels / 2 - 16 * (48 + 64))
     given = np.random.default_rng(3).integers(-128, 128, (1, 64, 8, 1)).astype(np.int8)
     ours, theirs = (TFLM(file).run_all([given])[0] for file in (tabled.model, model))
     np.testing.assert_array_equal(ours, theirs)
@@ -93,14 +94,32 @@ def test_a_clustered_file_in_tables_is_smaller_and_gives_the_same_bytes(clustere
 
 def test_a_file_in_strips_whose_operators_share_kernels_is_tabled_too(clustered, crops):
     stripped = strips.rewrite(tflite.to_int8(clustered, crops), [strips.Stretch(1, 2, axis=1, strips=4)])
-    tabled = lut.with_tables(stripped)
-    assert len(tabled.kernels) == 2 and len(tabled.model) < len(stripped)
+    tabled = slim.slim(stripped)
+    assert len(tabled.tables) == 2 and len(tabled.model) < len(stripped)
 
 
-def test_a_file_whose_weights_are_all_different_is_not_called_smaller(before, crops):
+def test_parameters_that_tflm_does_not_read_go_and_no_kernel_with_them(before, crops):
     model = tflite.to_int8(before, crops)
-    tabled = lut.with_tables(model)
-    assert tabled.model == model and not tabled.kernels and "stays as it is" in tabled.told()
+    slimmed = slim.slim(model)
+    assert not slimmed.tables and slimmed.arena_bytes == slimmed.arena_bytes_before
+    channels = 16 + 48 + 64
+    # Of the bias a scale and a zero point, of the kernel a zero point: 4 + 8 + 8 bytes for each channel.
+    assert len(model) - len(slimmed.model) == pytest.approx(20 * channels, rel=0.15)
+    given = np.random.default_rng(3).integers(-128, 128, (1, 64, 8, 1)).astype(np.int8)
+    ours, theirs = (TFLM(file).run_all([given])[0] for file in (slimmed.model, model))
+    np.testing.assert_array_equal(ours, theirs)
+    once_more = slim.slim(slimmed.model)
+    assert once_more.model == slimmed.model and "stays as it is" in once_more.told()
+
+
+def test_the_command_writes_the_file_and_says_what_it_won(before, crops, tmp_path, capsys):
+    model, out = tmp_path / "model.tflite", tmp_path / "slim.tflite"
+    model.write_bytes(tflite.to_int8(before, crops))
+    cli.main(["slim", str(model), "--out", str(out)])
+    assert f"{model.stat().st_size:,} -> {out.stat().st_size:,} bytes" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["slim", str(model), "--out", str(out)])
+    assert "--overwrite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("clusters", [1, 129])

@@ -1,6 +1,6 @@
 """Clustering: the weights of a kernel share a few values, which TF-MOT's `cluster_weights` trains.
 
-A file that holds places in a table of values takes less flash then (`zoo.export.lut`), and any file packs better.
+A file that holds places in a table of values takes less flash then (`zoo.export.slim`), and any file packs better.
 """
 
 from dataclasses import dataclass, replace

@@ -16,7 +16,7 @@ from zoo.backend import keras, tf
 
 import numpy as np
 
-from zoo.export import lut
+from zoo.export import slim
 from zoo.export.tflite import MOVES
 from zoo.measure.counts import ids_of, nodes_of
 
@@ -164,7 +164,7 @@ def _factors(stretch, heard):
     if isinstance(stretch.taker, (layers.BatchNormalization, layers.DepthwiseConv2D)):
         return wanted
     kernel = np.abs(_kernel(stretch.taker).numpy())
-    if lut.shares_values(kernel, axis=-1):  # no longer, if its channels were divided each by its own
+    if slim.shares_values(kernel, axis=-1):  # no longer, if its channels were divided each by its own
         return np.ones_like(wanted)
     kernel = kernel.reshape(-1, *kernel.shape[-2:])  # (taps, taken, filters)
     heard = _Heard(*(values[stretch.channel_of] for values in heard))
