@@ -41,7 +41,7 @@ def run_search(task, fold):
     budget = search.Budget(args.flash, args.sram, args.macs)
     present = settings.of(recipe, args.front_end)
     space = {name: choices for name, choices in recipe.search.items() if name in present}  # of a front end that has it
-    what = (space, present, budget, args.tuner, args.trials, task.plan, task.front_end)
+    what = (space, present, budget, args.tuner, task.plan, task.front_end, recipe.waveforms, recipe.masks)
     searched = task.run_folder(fold) / f"search-{hashlib.sha256(repr(what).encode()).hexdigest()[:8]}"
 
     def candidate(chosen, epochs=task.plan.epochs):
@@ -123,8 +123,8 @@ class _Candidate:
         if not len(choosing):
             first = min(train.folds)
             train, choosing = train.where(train.folds != first), train.where(train.folds == first)
-        if not len(train):
-            raise ZooError(f"--search: all clips that train are of fold {first}, and none are left to choose by")
+            if not len(train):
+                raise ZooError(f"--search: all clips that train are of fold {first}, which leaves none to choose by")
         backbone = Stages(task, train, folder).made("base").backbone
         calibration, _ = pipeline.unmixed_crops(
             train,

@@ -3,3 +3,7 @@
 
 class ZooError(Exception):
     """Bad input, told in one line: what was found, where, and what to do about it."""
+
+
+class Diverged(ZooError):
+    """A training whose loss or weights are no numbers any more."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo import distribution
 from zoo.atomic import full_disk_told
-from zoo.errors import ZooError
+from zoo.errors import Diverged, ZooError
 from zoo.progress import bar
 
 
@@ -87,7 +87,7 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed, callbacks=(), objec
     it gets `set_model` before the state is restored. objective: has loss(labels, scores) and accuracy(labels, scores),
     where the plan's own loss is not what is trained for.
 
-    Raises: ZooError if the loss is not a number, or if the disk is full.
+    Raises: Diverged if the loss is not a number; ZooError if the disk is full.
     """
     tf.config.experimental.enable_op_determinism()
     strategy = distribution.strategy_for(model, callbacks)
@@ -163,7 +163,7 @@ class _Progress(keras.callbacks.Callback):
         broken = [weight.name for weight in self.model.weights if not np.isfinite(weight.numpy()).all()]
         if broken or not math.isfinite(logs["loss"]):
             found = f"the loss is {logs['loss']}" + f", and {len(broken)} weights are not finite" * bool(broken)
-            raise ZooError(f"epoch {epoch + 1}: {found}; lower the learning rate or look at the data")
+            raise Diverged(f"epoch {epoch + 1}: {found}; lower the learning rate or look at the data")
         row = [[logs["loss"], logs["accuracy"], logs["lr"]]]
         self.losses.assign(tf.concat([self.losses, row], axis=0))
         self.manager.save()

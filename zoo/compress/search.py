@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import keras_tuner
 from keras_tuner.engine import base_tuner, trial
 
-from zoo.errors import ZooError
+from zoo.errors import Diverged, ZooError
 from zoo.progress import bar
 
 TUNERS = {
@@ -22,14 +22,14 @@ TUNERS = {
 }
 OWN = "tuner/"  # what Hyperband adds to the values of a trial, and we
 TOLD = f"{OWN}told"  # what a trial gave, in JSON: values reach the chief as they are, metrics as float32
-REFUSED = 0.0  # the accuracy by which the tuner knows a candidate that does not fit
+REFUSED = 0.0  # what the tuner takes for the accuracy of a candidate that does not fit
 MOST_REFUSED = 50  # for each trial that is asked for: then the budget holds nothing of the space
 WAIT_S = 0.2  # before a trial is asked for
 
 
 @dataclass(frozen=True)
 class Span:
-    """Any number from low to high, each power of ten as likely."""
+    """From low upwards in twentieths of a power of ten, to high at most: a number as fine as it can matter."""
 
     low: float
     high: float
@@ -59,7 +59,7 @@ class Trial:
 
     settings: dict
     epochs: int
-    excess: str  # why it was refused; "" where it was trained
+    excess: str  # why it was refused, or how its training diverged; "" where there are figures
     figures: dict  # what `assess` gave; of a refused one nothing
 
 
@@ -82,7 +82,8 @@ def search(space, start, excess, assess, tuner, trials, epochs, folder, seed):
     many are trained; Hyperband may end before. epochs: of each; Hyperband's best get so many, the others fewer. folder:
     where the state is kept: the same call after a kill goes on from it.
 
-    Raises: ZooError where nothing fits the budget. What `excess` or `assess` raises ends the search.
+    Raises: ZooError where nothing fits the budget. What `excess` or `assess` raises ends the search, but for
+    `Diverged`.
     """
     settings = {
         "hyperparameters": _parameters(space, start),
@@ -117,7 +118,7 @@ def _parameters(space, start):
         within = name in start and (choices.low <= start[name] <= choices.high if is_span else start[name] in choices)
         first = {"default": start[name]} if within else {}
         if is_span:
-            parameters.Float(name, choices.low, choices.high, sampling="log", **first)
+            parameters.Float(name, choices.low, choices.high, step=10**0.05, sampling="log", **first)
         else:
             parameters.Choice(name, list(choices), **first)
     return parameters
@@ -132,7 +133,7 @@ def _until_enough(kind):
             self.wanted, self.progress = wanted, progress
 
         def populate_space(self, trial_id):
-            refused = sum(one.score == REFUSED for one in self.trials.values())
+            refused = sum(map(_is_refused, self.trials.values()))
             if len(self.trials) - refused >= self.wanted or refused >= MOST_REFUSED * self.wanted:
                 # One of those that run may still be refused.
                 status = trial.TrialStatus.IDLE if self.ongoing_trials else trial.TrialStatus.STOPPED
@@ -153,9 +154,10 @@ def _until_enough(kind):
         @keras_tuner.synchronized
         def end_trial(self, one):
             super().end_trial(one)
-            self.progress.n = sum((other.score or REFUSED) != REFUSED for other in self.trials.values())
-            best = max(other.score or REFUSED for other in self.trials.values())
-            self.progress.set_postfix(best=f"{best:.2%}", refused=len(self.end_order) - self.progress.n)
+            ended = [self.trials[name] for name in self.end_order]
+            refused = sum(map(_is_refused, ended))
+            self.progress.n = len(ended) - refused
+            self.progress.set_postfix(best=f"{max(other.score for other in ended):.2%}", refused=refused)
 
     return UntilEnough
 
@@ -172,6 +174,8 @@ class _Tuner(base_tuner.BaseTuner):
         try:
             excess = self.excess(settings)
             figures = {} if excess else self.assess(settings, epochs)
+        except Diverged as error:
+            excess, figures = str(error), {}
         except Exception as error:  # keras-tuner would note it and go on
             raise keras_tuner.errors.FatalError(str(error)) from error
         one.hyperparameters.values[TOLD] = json.dumps({"excess": excess, "figures": figures})
@@ -179,6 +183,11 @@ class _Tuner(base_tuner.BaseTuner):
 
     def pre_create_trial(self):
         time.sleep(WAIT_S)  # else a worker for whom there is nothing yet would ask without end
+
+
+def _is_refused(one):
+    told = one.hyperparameters.values.get(TOLD)
+    return bool(told and json.loads(told)["excess"])
 
 
 def _asked(one, epochs):
