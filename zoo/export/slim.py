@@ -22,7 +22,7 @@ from zoo.export.strips import assert_same_bytes
 from zoo.export.tflm import TFLM
 
 MOST_VALUES = 128  # of a table: TFLM's places have 1 to 7 bits
-WORTH = 2  # weights for each value of a table, at least
+SHARED_BY = 2  # weights that have each value, at least and in the mean
 # Of the operators whose kernels are decoded, the axis of their channels. TFLM's FULLY_CONNECTED sums up its weights
 # before they are decoded, and then gives other bytes; of its bias it reads the scale.
 CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
@@ -76,9 +76,9 @@ def slim(model: bytes, tables=True) -> Slim:
 
 
 def shares_values(kernel, axis):
-    """Whether the weights of each channel, along `axis` of an array, are so few different ones that tables pay."""
-    weights = kernel.size // kernel.shape[axis]
-    return _most_values(kernel, axis) <= min(MOST_VALUES, weights // WORTH)
+    """Whether many weights of each channel, along `axis` of an array, are equal, and not for being zero."""
+    channels = [channel[channel != 0] for channel in np.moveaxis(kernel, axis, 0)]
+    return all(len(np.unique(weights)) <= min(MOST_VALUES, len(weights) // SHARED_BY) for weights in channels)
 
 
 def _most_values(kernel, axis):
