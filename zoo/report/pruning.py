@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo import decisions, evaluation, plots
 from zoo.errors import ZooError
-from zoo.report import published
+from zoo.report import csv_file, published
 from zoo.report.cells import count, interval, line, percent
 from zoo.report.runs import RESULTS
 
@@ -40,7 +40,7 @@ SEED = 0  # of the bootstrap
 
 def write(folder, rows, tables):
     """Writes what a study gave: rows, dicts of COLUMNS, and the decisions of each, in tables (paths) of one each."""
-    _write_rows(folder / FILE, rows)
+    csv_file.write(folder / FILE, COLUMNS, rows)
     _write_decisions(folder / decisions.FILE, tables)
 
 
@@ -50,7 +50,7 @@ def add(folder, results=RESULTS):
     new = read(folder)
     rows = {_identity(row): row for row in (*read(results), *new)}
     results.mkdir(parents=True, exist_ok=True)
-    _write_rows(results / FILE, rows.values())
+    csv_file.write(results / FILE, COLUMNS, rows.values())
     kept = results / KEPT / f"{'-'.join(new[0][name] for name in TRAINED)}.csv"
     kept.parent.mkdir(exist_ok=True)
     _write_decisions(kept, [folder / decisions.FILE, *([kept] if kept.exists() else [])])
@@ -63,11 +63,7 @@ def is_study(folder):
 
 def read(folder=RESULTS):
     """The rows of pruning.csv, all values as text."""
-    path = Path(folder) / FILE
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return csv_file.read(Path(folder) / FILE)
 
 
 def column(row):
@@ -93,7 +89,7 @@ def page(results=RESULTS):
         "cell that was not run is not there. The paper's are of ESC-50, five folds, and of its own epochs; its best",
         "epoch seems to be chosen on the fold that tests.",
     ]
-    for trained, some in _grouped(rows, TRAINED).items():
+    for trained, some in csv_file.grouped(rows, TRAINED).items():
         model, dataset, fold = trained
         lines += [
             "",
@@ -117,7 +113,7 @@ def _cells(rows, cited):
         "| multiplies | bytes | gzipped |",
         "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for (method, share, first_block, ending), some in _grouped(rows, CELL).items():
+    for (method, share, first_block, ending), some in csv_file.grouped(rows, CELL).items():
         accuracies = [float(row["accuracy"]) for row in some]
         sizes = [_mean(some, name) for name in ("parameters", "macs", "bytes", "gzip_bytes")]
         told = interval(np.mean(accuracies), min(accuracies), max(accuracies))
@@ -152,8 +148,8 @@ def _claims(trained, rows, results):
         "|---:|---|---|---:|---|---:|---|",
     ]
     heads = len(lines)
-    for (share, first_block, ending), some in _grouped(rows, CELL[1:]).items():
-        for one, other in combinations(_grouped(some, ("method",)).values(), 2):
+    for (share, first_block, ending), some in csv_file.grouped(rows, CELL[1:]).items():
+        for one, other in combinations(csv_file.grouped(some, ("method",)).values(), 2):
             seeds = sorted({row["seed"] for row in one} & {row["seed"] for row in other})
             if seeds:
                 lines.append(
@@ -204,15 +200,8 @@ def _points(rows):
     """(method and first block, ending, accuracies of the seeds) of each cell."""
     return [
         (f"{method}, {percent(share)[:2]} %, first block {first_block}", ending, [float(r["accuracy"]) for r in some])
-        for (method, share, first_block, ending), some in _grouped(rows, CELL).items()
+        for (method, share, first_block, ending), some in csv_file.grouped(rows, CELL).items()
     ]
-
-
-def _grouped(rows, names):
-    groups = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row)
-    return groups
 
 
 def _identity(row):
@@ -225,13 +214,6 @@ def _mean(rows, name):
 
 def _as_text(rows):
     return [{name: str(value) for name, value in row.items()} for row in rows]
-
-
-def _write_rows(path, rows):
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _write_decisions(path, tables):

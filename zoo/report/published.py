@@ -3,10 +3,10 @@
 `ours` names the runs that are to stand beside a number: models, or model/file where it is not of the float one.
 """
 
-import csv
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
+from zoo.report import csv_file
 from zoo.report.runs import FILES, RESULTS
 
 COLUMNS = (
@@ -52,10 +52,7 @@ PAPERS = {
 
 def read_published(results=RESULTS):
     """The rows of published.csv, all values as text."""
-    if not (results / "published.csv").is_file():
-        return []
-    with open(results / "published.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return csv_file.read(results / "published.csv")
 
 
 def beside(row, run):

@@ -1,11 +1,11 @@
 """Runs become rows of runs.csv: one row for each exported folder, all values as text."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.report import csv_file
 
 RESULTS = Path("docs/results")
 # The files whose figures a row holds, and what their columns are called.
@@ -51,18 +51,12 @@ def add_runs(folders, results=RESULTS):
         for told in (path.with_name("card.md"), *path.parent.glob("*.png")):
             shutil.copy(told, kept)
     results.mkdir(parents=True, exist_ok=True)
-    with open(results / "runs.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
+    csv_file.write(results / "runs.csv", COLUMNS, rows.values())
 
 
 def read_runs(results=RESULTS):
     """The rows of runs.csv, with every column: "" where a row has none."""
-    if not (results / "runs.csv").is_file():
-        return []
-    with open(results / "runs.csv", newline="") as file:
-        return [{**dict.fromkeys(COLUMNS, ""), **row} for row in csv.DictReader(file)]
+    return [{**dict.fromkeys(COLUMNS, ""), **row} for row in csv_file.read(results / "runs.csv")]
 
 
 def identity(row):

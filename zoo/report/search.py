@@ -1,9 +1,9 @@
 """Searches under a budget as data: search.csv, a row a trial, and the page and the picture that are made of it."""
 
-import csv
 from pathlib import Path
 
 from zoo import plots
+from zoo.report import csv_file
 from zoo.report.cells import count, interval, line
 from zoo.report.runs import RESULTS
 
@@ -19,10 +19,7 @@ COSTS = ("flash_bytes", "ram_bytes", "macs")
 
 def write(folder, rows):
     """Writes what a search gave: rows, dicts of COLUMNS."""
-    with open(Path(folder) / FILE, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    csv_file.write(Path(folder) / FILE, COLUMNS, rows)
 
 
 def add(folder, results=RESULTS):
@@ -40,11 +37,7 @@ def is_search(folder):
 
 def read(folder=RESULTS):
     """The rows of search.csv, all values as text."""
-    path = Path(folder) / FILE
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return csv_file.read(Path(folder) / FILE)
 
 
 def table(rows):
@@ -66,7 +59,7 @@ def page(results=RESULTS):
         "multiplies at once. The accuracy is that of `model_int8.tflite` on clips that neither trained nor test, with",
         "its 95 % interval: the best of many on the same few clips is flattered. `--set` trains a row's settings anew.",
     ]
-    for number, (found, some) in enumerate(_searches(rows).items(), start=1):
+    for number, (found, some) in enumerate(csv_file.grouped(rows, SEARCH).items(), start=1):
         model, dataset, front_end, fold, *_ = found
         refused = [row for row in some if row["refused"]]
         lines += [
@@ -121,13 +114,6 @@ def _is_unbeaten(row, rows):
 
 def _point(row, rows):
     return float(row["accuracy"]), [int(row[cost]) for cost in COSTS], _is_unbeaten(row, rows)
-
-
-def _searches(rows):
-    found = {}
-    for row in rows:
-        found.setdefault(tuple(row[name] for name in SEARCH), []).append(row)
-    return found
 
 
 def _as_text(rows):
