@@ -133,7 +133,8 @@ def test_a_front_end_in_c_counts_its_scratch_column_and_tables(made, tmp_path):
     sizes = {"FIELD_SAMPLES": 480, "MELS": 36, "SCRATCH_FLOATS": 5_000}
     defines = "".join(f"#define FRONTEND_{name} {size}\n" for name, size in sizes.items())
     (tmp_path / "micro/frontend.h").write_text(defines + "#define FRONTEND_SCALE 0.25f\n")
-    source = "static const float sine[] = {\n    0.0f, 1e-05f, 0.5f,\n};\nbands[2] = {\n    {1, 2}, {3, 4},\n};\n"
+    source = "static const float sine[] = {\n    0.0f, 1e-05f, -0.5f,\n};\n"
+    source += "static const struct {\n    uint16_t first;\n} bands[2] = {\n    {1, 2}, {3, 4}, /* of 5 */\n};\n"
     (tmp_path / "micro/frontend.c").write_text(source + "float f(int a, int b) { return 0.5f * (a + b); }\n")
     (tmp_path / "micro/settings.h").write_text(SETTINGS)
     report = microcontroller.report(tmp_path)

@@ -12,7 +12,20 @@ import zoo
 from zoo import assembly, audio
 from zoo.datasets import synth10
 from zoo.errors import ZooError
-from zoo.export import edgetpu, equalise, flatbuffer, keras_files, micro, mixed, seam, strips, tflite
+from zoo.export import (
+    edgetpu,
+    equalise,
+    flatbuffer,
+    keras_files,
+    micro,
+    mixed,
+    seam,
+    signs,
+    strips,
+    tflite,
+    xnor,
+    xnor_c,
+)  # fmt: skip
 from zoo.export.log_mel_c import write_log_mel
 from zoo.export.metadata import LABELS_FILE, About, with_metadata
 from zoo.export.stream import open_stream
@@ -102,10 +115,15 @@ def write_models(
     columns = seam.columns_of(front, calibration)
     body = equalise.equalised(body, columns)
     sensitivity, wide, metric = [], (), None
-    if targets is not None and (with_micro or quantisation.max_drop is not None):
+    has_signs = xnor.is_folded(body)
+    if has_signs and quantisation.max_drop is not None:
+        raise ZooError(f"{body.name}: signs are no tensor that 16 bits would help; leave --max-drop out")
+    if not has_signs and targets is not None and (with_micro or quantisation.max_drop is not None):
         sensitivity = mixed.sensitivity(body, columns, targets, labelling, quantisation.ranges)
         metric = labelling.measure(body.predict(columns, verbose=0), targets)
-    if quantisation.max_drop is None:
+    if has_signs:
+        body_file = signs.int8_body(body, columns, *seam.seam_range(columns, quantisation.ranges))
+    elif quantisation.max_drop is None:
         body_file = seam.int8_body(body, columns, quantisation.ranges)
     else:
         widened = mixed.widen(body, columns, sensitivity, quantisation.max_drop, labelling, quantisation.ranges)
@@ -124,9 +142,12 @@ def write_models(
     micro_folder = folder / "micro"
     micro_folder.mkdir()
     if front is not twin or not isinstance(front_end, Raw):
-        stripped["body.tflite"] = strips.in_strips(body_file)
-        body_file = stripped["body.tflite"].model
-        (micro_folder / "body.tflite").write_bytes(body_file)
+        if has_signs:
+            xnor_c.write_xnor(xnor.net_of(body, LiteRT(body_file).input), micro_folder)
+        else:
+            stripped["body.tflite"] = strips.in_strips(body_file)
+            body_file = stripped["body.tflite"].model
+            (micro_folder / "body.tflite").write_bytes(body_file)
         if front is twin:
             stride_samples = front_end.hop_samples
             write_log_mel(front_end, LiteRT(body_file).input, micro_folder)
@@ -134,7 +155,7 @@ def write_models(
             stride_samples, _ = seam.column_geometry(front)
             (micro_folder / "frontend.tflite").write_bytes(seam.micro_frontend(front, body_file, calibration))
         memory = _write_sources(micro_folder, stride_samples, front_end.sample_rate_hz, labelling)
-    if isinstance(front_end, Raw):
+    if isinstance(front_end, Raw) and not has_signs:
         one_call = strips.in_strips(tflite.to_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
         stripped["model.tflite"] = one_call
         (micro_folder / "model.tflite").write_bytes(one_call.model)
@@ -164,11 +185,11 @@ def _write_sources(folder, stride_samples, sample_rate_hz, labelling):
     stream = open_stream(folder, stride_samples, columns_per_decision=columns_per_decision)
     pcm = golden_sound(sample_rate_hz, stream.window_samples + 2 * columns_per_decision * stride_samples)
     memory = stream_memory(stream.frontend, stream.body)
-    frontend = folder / "frontend.tflite"
+    frontend, body = folder / "frontend.tflite", folder / "body.tflite"
     micro.write_micro(
         folder,
         frontend=frontend.read_bytes() if frontend.exists() else None,
-        body=(folder / "body.tflite").read_bytes(),
+        body=body.read_bytes() if body.exists() else stream.body,
         labels=labelling.labels,
         thresholds=labelling.thresholds,
         sample_rate_hz=sample_rate_hz,

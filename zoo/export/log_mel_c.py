@@ -4,22 +4,17 @@ The float twin's own arithmetic in float32, with nothing of which two C librarie
 on a PC, on a Cortex-M with a float unit and on one without. Needs numpy; running the C here needs a C compiler.
 """
 
-import ctypes
 import math
 import re
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.export import c99
 from zoo.export.micro import fill_template, filled
 from zoo.export.tflm import Arena
 from zoo.runtime.interpreter import Runner, Tensor
-
-C_FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
 
 
 def write_log_mel(front_end, columns, folder):
@@ -42,16 +37,16 @@ def write_log_mel(front_end, columns, folder):
     values = {
         "field_samples": spec.window_samples,
         "stride_samples": spec.hop_samples,
-        "scale": _literal(columns.scale),
+        "scale": c99.literal(columns.scale),
         "zero_point": columns.zero_point,
         "bits": limits.bits,
         "n_fft": spec.n_fft,
         "spectrum": spec.spectrum,
         "magnitude_or_power": power if spec.spectrum == "power" else f"sqrtf({power})",
-        "steps_per_octave": _literal(levels_per_octave / columns.scale),
-        "sine": _rows(_literal(math.sin(2 * math.pi * i / spec.n_fft)) for i in range(3 * spec.n_fft // 4)),
-        "window": _rows(_literal(weight / 65_536) for weight in hann),
-        "bands": _rows(f"{{{first}, {count}}}" for first, count in bands),
+        "steps_per_octave": c99.literal(levels_per_octave / columns.scale),
+        "sine": c99.rows(c99.literal(math.sin(2 * math.pi * i / spec.n_fft)) for i in range(3 * spec.n_fft // 4)),
+        "window": c99.rows(c99.literal(weight / 65_536) for weight in hann),
+        "bands": c99.rows(f"{{{first}, {count}}}" for first, count in bands),
     }
     values |= (_log_mel_column if front_end is spec else _mfcc_column)(front_end, columns, weights)
     values["column"] = filled(values.pop("template"), **values)
@@ -75,9 +70,9 @@ def _log_mel_column(spec, columns, weights):
         "values": spec.num_mels,
         "scratch_floats": spec.n_fft + 1,
         "constants": "",
-        "most_steps": _literal(np.iinfo(columns.dtype).max - lowest),
-        "weights": _rows(_literal(weight / floor) for weight in weights),
-        "offset": _literal(spec.offset / floor),
+        "most_steps": c99.literal(np.iinfo(columns.dtype).max - lowest),
+        "weights": c99.rows(c99.literal(weight / floor) for weight in weights),
+        "offset": c99.literal(spec.offset / floor),
         "lowest": lowest_value,
         "lowest_name": lowest_name,
     }
@@ -86,11 +81,11 @@ def _log_mel_column(spec, columns, weights):
 def _mfcc_column(mfcc, columns, weights):
     """What frontend.c needs to write coefficients."""
     spec, limits = mfcc.log_mel, np.iinfo(columns.dtype)
-    rows = (f"    {{{', '.join(map(_literal, row))}}}," for row in mfcc.dct().T)
+    rows = (f"    {{{', '.join(map(c99.literal, row))}}}," for row in mfcc.dct().T)
     constants = [
-        f"#define LEAST_STEPS {_literal(limits.min - columns.zero_point)} /* at the smallest */",
+        f"#define LEAST_STEPS {c99.literal(limits.min - columns.zero_point)} /* at the smallest */",
         f"#define MELS {spec.num_mels}",
-        f"#define SILENCE {_literal(spec.offset or 1)} /* what a band holds at least */",
+        f"#define SILENCE {c99.literal(spec.offset or 1)} /* what a band holds at least */",
         "",
         "/* What each band adds to each coefficient. */",
         "static const float dct[FRONTEND_MELS][MELS] = {",
@@ -104,9 +99,9 @@ def _mfcc_column(mfcc, columns, weights):
         "values": f"{mfcc.num_coefficients} /* of the column: here coefficients of the mel cepstrum */",
         "scratch_floats": spec.n_fft + 1 + spec.num_mels,
         "constants": "\n".join([*constants, ""]),
-        "most_steps": _literal(limits.max - columns.zero_point),
-        "weights": _rows(_literal(weight / spec.zero_level) for weight in weights),
-        "offset": _literal(spec.offset),
+        "most_steps": c99.literal(limits.max - columns.zero_point),
+        "weights": c99.rows(c99.literal(weight / spec.zero_level) for weight in weights),
+        "offset": c99.literal(spec.offset),
     }
 
 
@@ -147,17 +142,6 @@ def _sparse(filterbank):
     return bands, weights or [0.0]  # C has no empty tables
 
 
-def _literal(x):
-    """x as a float of C: nine digits are enough to tell any float32 from its neighbours."""
-    text = f"{np.float32(x):.9g}"
-    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
-
-
-def _rows(items):
-    items = list(items)
-    return "\n".join("    " + ", ".join(items[i : i + 8]) + "," for i in range(0, len(items), 8))
-
-
 class LogMelC(Runner):
     """The frontend.c of a folder, compiled for this machine: the bytes that a microcontroller makes of it.
 
@@ -168,13 +152,13 @@ class LogMelC(Runner):
 
     def __init__(self, folder):
         header = Path(folder, "frontend.h").read_text()
-        defined = dict(re.findall(r"^#define FRONTEND_(\w+) (\S+)", header, re.MULTILINE))
+        defined = c99.defined(header, "FRONTEND_")
         dtype = {"int8_t": np.int8, "int16_t": np.int16}[re.search(r"typedef (\w+) frontend_value", header).group(1)]
         scale = float(np.float32(defined["SCALE"].removesuffix("f")))
         self.input = Tensor((int(defined["FIELD_SAMPLES"]),), np.int16, 1 / 32768, 0)
         self.output = Tensor((1, int(defined["MELS"]), 1), dtype, scale, int(defined["ZERO_POINT"].strip("()")))
         self._scratch = np.empty(int(defined["SCRATCH_FLOATS"]), np.float32)
-        self._column = _compiled(Path(folder, "frontend.c")).frontend_column
+        self._column = c99.compiled(Path(folder, "frontend.c")).frontend_column
         pointers = [np.ctypeslib.ndpointer(kind, flags="C_CONTIGUOUS") for kind in (np.int16, dtype, np.float32)]
         self._column.argtypes, self._column.restype = pointers, None
 
@@ -192,18 +176,3 @@ class LogMelC(Runner):
         column = np.empty((1, *self.output.shape), self.output.dtype)
         self._column(np.ascontiguousarray(batch), column, self._scratch)
         return column
-
-
-def _compiled(source):
-    """The shared library that this machine's C compiler makes of a source."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise ZooError(f"{source}: running it here needs a C compiler, and there is no cc; install gcc or clang")
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "frontend.so")
-        command = [compiler, *C_FLAGS, "-shared", "-fPIC", source, "-o", library, "-lm"]
-        run = subprocess.run(command, capture_output=True, text=True)
-        if run.returncode != 0:
-            told = [line for line in run.stderr.splitlines() if "error" in line] or [f"cc exits with {run.returncode}"]
-            raise ZooError(f"{source} does not compile: {told[0]}")
-        return ctypes.CDLL(str(library))  # what is loaded stays when its file goes

@@ -13,7 +13,7 @@ from zoo.export import graph
 from zoo.runtime.interpreter import LiteRT
 
 TEMPLATES = Path(__file__).parent / "templates"
-COPIED = ("stream.h", "interpreter.h", "classifier.h", "golden.h", "main.cc", "CMakeLists.txt")
+COPIED = ("stream.h", "classifier.h", "golden.h", "main.cc", "CMakeLists.txt")
 ARRAY_LIMIT_BYTES = 1_000_000  # as text a model takes five times its bytes: larger ones become arrays on demand
 C_TYPES = {np.int8: "std::int8_t", np.int16: "std::int16_t"}
 # TFLM's op resolver spells these otherwise than the words of the schema's name would have it.
@@ -48,7 +48,7 @@ def write_micro(
     folder,
     *,
     frontend,
-    body: bytes,
+    body,
     labels,
     thresholds=(),
     sample_rate_hz,
@@ -60,14 +60,15 @@ def write_micro(
     """Writes all that a board needs beside TFLM: arrays, settings, operators, labels, golden sound, the fixed sources.
 
     thresholds: of each label, in real values, where any number of them is heard; else the highest score decides.
-    frontend: the file's bytes; None where the front end is C code, which `zoo.export.log_mel_c` writes. Columns begin
-    column_stride_samples apart and hear column_field_samples each. arena_bytes: what both took together on this host.
+    frontend: the file's bytes; None where the front end is C code, which `zoo.export.log_mel_c` writes. body: the
+    file's bytes, or the runner of xnor.c. Columns begin column_stride_samples apart and hear column_field_samples each.
+    arena_bytes: what both took together on this host.
 
     A model above `ARRAY_LIMIT_BYTES` becomes no array here.
 
     Raises: ZooError for what the stream cannot run, and for golden scores that are not one row for each decision.
     """
-    folder, runner = Path(folder), LiteRT(body)
+    folder, runner = Path(folder), LiteRT(body) if isinstance(body, bytes) else body
     window, scores = runner.input, runner.output
     if not {window.dtype, scores.dtype} <= C_TYPES.keys() or scores.shape != (len(labels),):
         raise ZooError(
@@ -87,8 +88,8 @@ def write_micro(
             f"golden sound makes {decisions} decisions of {len(labels)} scores; got PCM and scores as {found}"
         )
 
-    models = {"frontend": frontend, "body": body} if frontend else {"body": body}
-    kernel_bytes = max(map(convolution_scratch_bytes, models.values()))
+    models = {name: model for name, model in (("frontend", frontend), ("body", body)) if isinstance(model, bytes)}
+    kernel_bytes = max(map(convolution_scratch_bytes, models.values()), default=0)
     fill_template(
         "settings.h",
         folder,
@@ -106,8 +107,10 @@ def write_micro(
         kernel_bytes=f"{kernel_bytes:,}",
         arena_bytes=graph.aligned(arena_bytes + kernel_bytes),
     )
-    calls = [f"resolver.{call}() == kTfLiteOk" for call in resolver_calls(*models.values())]
-    fill_template("operators.h", folder, count=len(calls), calls=" &&\n         ".join(calls))
+    if models:
+        calls = [f"resolver.{call}() == kTfLiteOk" for call in resolver_calls(*models.values())]
+        fill_template("operators.h", folder, count=len(calls), calls=" &&\n         ".join(calls))
+        _copy("interpreter.h", folder)
     for name, model in models.items():
         if len(model) <= ARRAY_LIMIT_BYTES:
             write_c_array(model, name, folder)
@@ -115,8 +118,10 @@ def write_micro(
     write_decision(scores, thresholds, folder)
     _write_golden(golden, folder)
     for name in COPIED:
-        shutil.copyfile(TEMPLATES / name, folder / name)
-    shutil.copyfile(TEMPLATES / ("front_end_tflm.h" if frontend else "front_end_c.h"), folder / "front_end.h")
+        _copy(name, folder)
+    _copy("memory_tflm.h" if models else "memory_c.h", folder, "memory.h")
+    _copy("front_end_tflm.h" if frontend else "front_end_c.h", folder, "front_end.h")
+    _copy("window_body_tflm.h" if "body" in models else "window_body_xnor.h", folder, "window_body.h")
 
 
 def count_decisions(columns, window_columns, columns_per_decision):
@@ -193,7 +198,7 @@ def write_decision(scores, thresholds, folder):
     thresholds: as of `write_micro`. They become the lowest scores, in the tensor's own dtype, that reach them.
     """
     if not thresholds:
-        shutil.copyfile(TEMPLATES / "decision_highest.h", Path(folder, "decision.h"))
+        _copy("decision_highest.h", folder, "decision.h")
         return
     raw = scores.to_raw(thresholds).astype(np.int32)  # the nearest one may lie below
     fill_template("decision.h", folder, thresholds=_numbers(raw + (scores.from_raw(raw) < np.float32(thresholds))))
@@ -208,6 +213,10 @@ def _write_golden(golden, folder):
         f"const unsigned int g_golden_decisions = {len(golden.scores)};\n"
         f"const zoo::Score g_golden_scores[] = {{\n{_numbers(golden.scores.ravel())}\n}};\n"
     )
+
+
+def _copy(template, folder, name=None):
+    shutil.copyfile(TEMPLATES / template, Path(folder, name or template))
 
 
 def fill_template(name, folder, **values):

@@ -1,4 +1,4 @@
-"""frontend.tflite, the ring and body.tflite in whatever runs them: what micro/stream.h does, in Python.
+"""The front end, the ring and the body of micro/ in whatever runs them: what micro/stream.h does, in Python.
 
 A column begins every `stride_samples` and hears `field_samples`; the front end gives one a call. Of the sound only what
 the next column still needs is kept, of the columns only the window. Nothing is computed twice.
@@ -11,20 +11,22 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.export.log_mel_c import LogMelC
 from zoo.export.tflm import TFLM
+from zoo.export.xnor_c import XnorC
 
 
 def open_stream(folder, stride_samples, open_file=TFLM, columns_per_decision=1):
     """The `Stream` of a folder micro/: open_file runs its .tflite files, this machine's C compiler makes its C run."""
     folder = Path(folder)
-    frontend = folder / "frontend.tflite"
+    frontend, body = (folder / f"{name}.tflite" for name in ("frontend", "body"))
     frontend = open_file(frontend) if frontend.exists() else LogMelC(folder)
-    return Stream(frontend, open_file(folder / "body.tflite"), stride_samples, columns_per_decision)
+    body = open_file(body) if body.exists() else XnorC(folder)
+    return Stream(frontend, body, stride_samples, columns_per_decision)
 
 
 class Stream:
     """An endless sound in, chunk by chunk, a decision out every so many columns once a window is whole.
 
-    frontend, body: runners (`zoo.runtime.interpreter`, `zoo.export.log_mel_c`).
+    frontend, body: runners (`zoo.runtime.interpreter`, `zoo.export.log_mel_c`, `zoo.export.xnor_c`).
 
     Raises: ZooError unless columns leave the front end as they enter the body.
     """

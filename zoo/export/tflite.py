@@ -70,10 +70,21 @@ def to_int8(model, calibration, per_channel=True, tail=0.0) -> bytes:
     """
     if not tail:
         return _convert(model, INT8, calibration, tf.int8, per_channel=per_channel)
-    calibrated = _convert(model, INT8, calibration, tf.int8, per_channel=per_channel, calibrates_only=True)
-    narrowed = ranges.clipped(calibrated, calibration, tail)
+    narrowed = ranges.clipped(calibrated(model, calibration, per_channel), calibration, tail)
+    return quantised(narrowed, per_channel)
+
+
+def calibrated(model, calibration, per_channel=True) -> bytes:
+    """The float file whose tensors carry the ranges that they have on the calibration's samples; see `to_int8`."""
+    return _convert(model, INT8, calibration, tf.int8, per_channel=per_channel, calibrates_only=True)
+
+
+def quantised(calibrated: bytes, per_channel=True) -> bytes:
+    """The int8 file of a calibrated one."""
     with captured_stderr():
-        return bytes(mlir_quantize(narrowed, not per_channel, True, input_data_type=tf.int8, output_data_type=tf.int8))
+        return bytes(
+            mlir_quantize(calibrated, not per_channel, True, input_data_type=tf.int8, output_data_type=tf.int8)
+        )
 
 
 def to_int16x8(model, calibration) -> bytes:

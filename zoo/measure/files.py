@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo import evaluation
 from zoo.atomic import whole_file
-from zoo.export import keras_files
+from zoo.export import c99, keras_files
 from zoo.export.stream import open_stream
 from zoo.export.tflm import TFLM
 from zoo.progress import bar
@@ -40,8 +40,11 @@ def open_folder(folder, column_stride_samples):
         yield Exported({path.name: None}, model.kernels, model.run)
     if column_stride_samples:
         stream = open_stream(folder / "micro", column_stride_samples)
-        front_file = "frontend.tflite" if (folder / "micro/frontend.tflite").exists() else "frontend.c"
-        arenas = {f"micro/{front_file}": stream.frontend.arena_bytes, "micro/body.tflite": stream.body.arena_bytes}
+        frontend, body = (
+            f"micro/{part}.tflite" if (folder / f"micro/{part}.tflite").exists() else f"micro/{source}"
+            for part, source in (("frontend", "frontend.c"), ("body", "xnor.c"))
+        )
+        arenas = {frontend: stream.frontend.arena_bytes, body: stream.body.arena_bytes}
         yield Exported(arenas, stream.kernels, stream.run)
     if (folder / "micro/model.tflite").exists():
         whole = TFLM(folder / "micro/model.tflite")
@@ -69,9 +72,14 @@ def score_files(folder, column_stride_samples, test, crops, labelling, seed, cac
         scores[name] = np.load(cached)
         figures = labelling.figures(scores[name], scores["model.h5"], test.targets, test.sources, seed)
         for path, arena_bytes in exported.arenas.items():
-            row = {"kernels": exported.kernels, "bytes": (folder / path).stat().st_size, "arena_bytes": arena_bytes}
+            row = {"kernels": exported.kernels, "bytes": _bytes_of(folder / path), "arena_bytes": arena_bytes}
             rows[path] = {**figures, **row}
     return scores, rows
+
+
+def _bytes_of(path):
+    """Of a file, or of the tables in a source: its text goes nowhere."""
+    return c99.table_bytes(path.read_text()) if path.suffix == ".c" else path.stat().st_size
 
 
 def differing_bytes(folder, column_stride_samples, waveforms):
@@ -95,10 +103,11 @@ def front_end_decisions(folder, column_stride_samples, front, crops, labelling):
     """How many crops are decided otherwise over the stream's columns than over the float front's.
 
     front: the Keras model waveform -> columns. crops: an array (crops, samples) for each clip. labelling: of
-    `zoo.labelling`. The int8 body is the same for both, and runs in LiteRT.
+    `zoo.labelling`. The body is the same for both; a .tflite runs in LiteRT.
     """
     stream = open_stream(Path(folder) / "micro", column_stride_samples)
-    body = LiteRT(Path(folder) / "micro/body.tflite", num_threads=2)
+    body = Path(folder) / "micro/body.tflite"
+    body = LiteRT(body, num_threads=2) if body.exists() else stream.body
     changed = 0
     for waveforms in bar(crops, desc="front end: decisions", unit="clip"):
         exact = body.input.to_raw(front(waveforms, training=False).numpy())

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.export import c99, micro, verify
 from zoo.export import graph as graphs
-from zoo.export import micro, verify
 from zoo.export.tflm import Arena
 from zoo.measure import boards
 from zoo.measure.arena import stream_memory
@@ -24,8 +24,8 @@ HOST = "Measured with TFLM on a 64-bit host; a 32-bit board takes less."
 ON_TOP = "On top come TFLM's own code in flash, the program around it and its stack. Seconds are not guessed."
 
 
-class FrontEndInC(NamedTuple):
-    """The front end of frontend.c, as its header describes it: what `stream_memory` asks of a front end."""
+class InC(NamedTuple):
+    """A part of micro/ that is C code, as its header describes it: what `stream_memory` asks of a part."""
 
     input: Tensor
     arena: Arena
@@ -74,19 +74,21 @@ def told(report) -> str:
 
 def _stream(folder):
     """(reports of both parts, report of the whole) of an exported folder."""
-    paths = {name: folder / name for name in ("micro/frontend.tflite", "micro/body.tflite")}
-    if not paths["micro/body.tflite"].exists():
+    files = {
+        part: f"micro/{part}.tflite" for part in ("frontend", "body") if (folder / f"micro/{part}.tflite").exists()
+    }
+    headers = folder / "micro/frontend.h", folder / "micro/xnor.h"
+    if "body" not in files and not headers[1].exists():
         raise ZooError(f"{folder}: no micro/body.tflite; {FOLDER}")
-    header = folder / "micro/frontend.h"
-    if paths["micro/frontend.tflite"].exists():
-        (front_end, front_row), (body, body_row) = _of_files(paths)
-    elif header.with_suffix(".c").exists():
-        del paths["micro/frontend.tflite"]
-        ((body, body_row),) = _of_files(paths)
-        front_end = front_end_in_c(header, body.input.dtype)
-        front_row = _row("micro/frontend.c", front_end.table_bytes, front_end.table_bytes, front_end.arena)
-    else:
+    if "frontend" not in files and not headers[0].with_suffix(".c").exists():
         raise ZooError(f"{folder}: no front end in micro/, so no stream; bench its micro/body.tflite alone")
+    parts = dict(zip(files, _of_files({name: folder / name for name in files.values()})))
+    if "body" not in parts:
+        parts["body"] = _of_c("micro/xnor.c", xnor_in_c(headers[1]))
+    body, body_row = parts["body"]
+    if "frontend" not in parts:
+        parts["frontend"] = _of_c("micro/frontend.c", front_end_in_c(headers[0], body.input.dtype))
+    front_end, front_row = parts["frontend"]
     memory = stream_memory(front_end, body)
     rate_hz = _columns_per_s(folder / "micro/settings.h")
     columns_per_s = {"stream": rate_hz, "whole windows": DECISIONS_PER_S * body.input.shape[0]}
@@ -98,11 +100,15 @@ def _stream(folder):
         "macs_per_decision": body_row["macs"],
         "columns_per_s": columns_per_s,
         "macs_per_s": {
-            way: round(columns * (front_row["macs"] or 0) + DECISIONS_PER_S * body_row["macs"])
+            way: round(columns * (front_row["macs"] or 0) + DECISIONS_PER_S * (body_row["macs"] or 0))
             for way, columns in columns_per_s.items()
         },
         "resolver": sorted({*front_row["resolver"], *body_row["resolver"]}),
     }
+
+
+def _of_c(name, part):
+    return part, _row(name, part.table_bytes, part.table_bytes, part.arena)
 
 
 def _columns_per_s(settings):
@@ -117,20 +123,30 @@ def _columns_per_s(settings):
 
 
 def front_end_in_c(header, column_dtype):
-    """The `FrontEndInC` of a frontend.h and its .c. Scratch and column lie in the head: see front_end.h."""
-    try:
-        defined = dict(re.findall(r"#define FRONTEND_(\w+) (\d+)", header.read_text()))
-        field_samples, scratch_floats, mels = (
-            int(defined[name]) for name in ("FIELD_SAMPLES", "SCRATCH_FLOATS", "MELS")
-        )
-        source = header.with_suffix(".c").read_text()
-    except (KeyError, ValueError, OSError) as error:
-        raise ZooError(f"{header}: not the header that the zoo writes beside frontend.c ({error!r})") from error
-    head_bytes = scratch_floats * np.dtype(np.float32).itemsize + mels * np.dtype(column_dtype).itemsize
-    floats, pairs = re.findall(r"[\d.]f,", source), re.findall(r"\{\d+, \d+\},", source)
-    return FrontEndInC(
-        Tensor((field_samples,), np.int16, 1 / 32768, 0), Arena(head_bytes, 0, {}), 4 * (len(floats) + len(pairs))
+    """The `InC` of a frontend.h and its .c. Scratch and column lie in the head: see front_end.h."""
+    (field_samples, scratch_floats, mels), table_bytes = _defined(
+        header, "FRONTEND_", "FIELD_SAMPLES", "SCRATCH_FLOATS", "MELS"
     )
+    head_bytes = scratch_floats * np.dtype(np.float32).itemsize + mels * np.dtype(column_dtype).itemsize
+    return InC(Tensor((field_samples,), np.int16, 1 / 32768, 0), Arena(head_bytes, 0, {}), table_bytes)
+
+
+def xnor_in_c(header):
+    """The `InC` of an xnor.h and its .c. Scratch and window lie in the head: see window_body.h."""
+    (*shape, words), table_bytes = _defined(
+        header, "XNOR_", "COLUMNS", "COLUMN_ROWS", "COLUMN_CHANNELS", "SCRATCH_WORDS"
+    )
+    columns = Tensor(tuple(shape), np.int8, 0.0, 0)
+    return InC(columns, Arena(words * np.dtype(np.uint32).itemsize + columns.bytes, 0, {}), table_bytes)
+
+
+def _defined(header, prefix, *names):
+    """(what a header defines under these names, the bytes of its .c's tables)."""
+    try:
+        found, source = c99.defined(header.read_text(), prefix), header.with_suffix(".c")
+        return [int(found[name]) for name in names], c99.table_bytes(source.read_text())
+    except (KeyError, ValueError, OSError) as error:
+        raise ZooError(f"{header}: not a header that the zoo writes beside its .c ({error!r})") from error
 
 
 def _of_files(paths):

@@ -23,12 +23,20 @@ MACRO_WIDTHS = (8, 17, 22, 32, 39, 40, 32, 23, 36, 18, 29, 10)
 STAGES = ((3,), (4, 5), (6, 7), (8, 9), (10, 11))
 
 
-def build(input_shape, num_classes, sample_rate_hz=20_000, widths=None):
+def convolution(x, name, filters, kernel_size, **kwargs):
+    """Convolution without bias, batch normalisation, ReLU. The statistics forget a tenth a step, as the authors' do."""
+    x = layers.Conv2D(filters, kernel_size, use_bias=False, kernel_initializer="he_normal", name=name, **kwargs)(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def build(input_shape, num_classes, sample_rate_hz=20_000, widths=None, block=convolution):
     """Functional model from `input_shape` to softmax scores (num_classes,).
 
     Shape: (samples, 1, 1), at `sample_rate_hz`, gives the whole net; (frames, mels, 1) its temporal block alone, over
     the log-mel.
     Without `widths` conv12 has `num_classes` filters; with them, twelve numbers, the last one is its own.
+    block: (x, name, filters, kernel_size, ...) -> what each of the twelve convolutions makes.
     """
     widths = widths or (*WIDTHS, num_classes)
     if len(widths) != 12:
@@ -37,8 +45,8 @@ def build(input_shape, num_classes, sample_rate_hz=20_000, widths=None):
     inputs = keras.Input(input_shape, name="input")
     x = inputs
     if input_shape[1] == 1:
-        x = _convolution(x, "spectral_conv1", widths[0], (9, 1), strides=(2, 1), padding="valid")
-        x = _convolution(x, "spectral_conv2", widths[1], (5, 1), strides=(2, 1), padding="valid")
+        x = block(x, "spectral_conv1", widths[0], (9, 1), strides=(2, 1), padding="valid")
+        x = block(x, "spectral_conv2", widths[1], (5, 1), strides=(2, 1), padding="valid")
         # Equation 1 gives 49.98 at 20 kHz and 30,225 samples; the paper goes on with 50.
         num_columns = input_shape[0] / sample_rate_hz * 1000 / FRAME_MS
         x = layers.MaxPooling2D((round(x.shape[1] / num_columns), 1), name=SEAM)(x)
@@ -48,22 +56,15 @@ def build(input_shape, num_classes, sample_rate_hz=20_000, widths=None):
 
     for stage, convolutions in enumerate(STAGES, start=1):
         for number in convolutions:
-            x = _convolution(x, f"temporal_conv{number}", widths[number - 1], (3, 3), padding="same")
+            x = block(x, f"temporal_conv{number}", widths[number - 1], (3, 3), padding="same")
         # Equation 2 says nothing of x = 2: it pools by 2, as table 11 does. A 1x1 pool is no layer.
         pool = tuple(2 if size >= 2 else 1 for size in x.shape[1:3])
         if pool != (1, 1):
             x = layers.MaxPooling2D(pool, name=f"temporal_pool{stage}")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
-    x = _convolution(x, "temporal_conv12", widths[11], (1, 1))
+    x = block(x, "temporal_conv12", widths[11], (1, 1))
     x = layers.AveragePooling2D(tuple(x.shape[1:3]), name="average_pool")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(num_classes, kernel_initializer="he_normal", name="dense")(x)
     scores = layers.Softmax(name="scores")(x)
     return keras.Model(inputs, scores, name="acdnet")
-
-
-def _convolution(x, name, filters, kernel_size, **kwargs):
-    """Convolution without bias, batch normalisation, ReLU. The statistics forget a tenth a step, as the authors' do."""
-    x = layers.Conv2D(filters, kernel_size, use_bias=False, kernel_initializer="he_normal", name=name, **kwargs)(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)

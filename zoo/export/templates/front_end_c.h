@@ -6,29 +6,22 @@
 #include <cstdint>
 
 #include "frontend.h"
-#include "interpreter.h"
+#include "memory.h"
 #include "stream.h"
 
 namespace zoo {
 
-// Works at the beginning of the arena, where nothing lies between two runs of the body.
+// Works at the beginning of the arena.
 class ColumnFrontEnd final : public FrontEnd {
  public:
-  ColumnFrontEnd(const tflite::MicroOpResolver&, tflite::MicroAllocator* allocator, std::uint8_t* arena)
-      : allocator_(allocator), arena_(arena) {}
+  explicit ColumnFrontEnd(Memory& memory) : memory_(memory) {}
 
-  // Whether there is room below what the body keeps, which lies at the arena's end; so the body has to begin first.
-  bool Begin() {
-    const std::uint8_t* kept = static_cast<const std::uint8_t*>(allocator_->AllocatePersistentBuffer(1));
-    if (kept != nullptr && kept - arena_ >= static_cast<std::ptrdiff_t>(kScratchBytes + kColumnBytes)) return true;
-    MicroPrintf("frontend: no room in the arena; raise kArenaBytes in settings.h, now %d",
-                static_cast<int>(kArenaBytes));
-    return false;
-  }
+  bool Begin() { return true; }
+  bool HasRoom() { return memory_.HasRoom("frontend", kScratchBytes + kColumnBytes); }
 
   const ColumnValue* Run(const std::int16_t* field) override {
-    ColumnValue* column = reinterpret_cast<ColumnValue*>(arena_ + kScratchBytes);
-    frontend_column(field, column, reinterpret_cast<float*>(arena_));
+    ColumnValue* column = reinterpret_cast<ColumnValue*>(memory_.arena() + kScratchBytes);
+    frontend_column(field, column, reinterpret_cast<float*>(memory_.arena()));
     return column;
   }
 
@@ -39,8 +32,7 @@ class ColumnFrontEnd final : public FrontEnd {
                     FRONTEND_MELS == kColumnValues && sizeof(frontend_value) == sizeof(ColumnValue),
                 "frontend.c and settings.h were written for different columns");
 
-  tflite::MicroAllocator* allocator_;
-  std::uint8_t* arena_;
+  Memory& memory_;
 };
 
 }  // namespace zoo

@@ -6,17 +6,17 @@
 #include <cstring>
 
 #include "frontend.h"
-#include "interpreter.h"
+#include "memory.h"
 #include "stream.h"
 
 namespace zoo {
 
 class ColumnFrontEnd final : public FrontEnd {
  public:
-  ColumnFrontEnd(const tflite::MicroOpResolver& resolver, tflite::MicroAllocator* allocator, std::uint8_t*)
-      : model_("frontend", g_frontend, resolver, allocator) {}
+  explicit ColumnFrontEnd(Memory& memory) : model_("frontend", g_frontend, memory.resolver(), memory.allocator()) {}
 
   bool Begin() { return model_.Begin(kFieldBytes, kColumnValues * sizeof(ColumnValue)); }
+  bool HasRoom() { return true; }
 
   const ColumnValue* Run(const std::int16_t* field) override {
     std::memcpy(model_.Input(), field, kFieldBytes);

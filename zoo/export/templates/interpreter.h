@@ -38,8 +38,6 @@ class Interpreter {
     return true;
   }
 
-  std::size_t ArenaUsedBytes() const { return interpreter_.arena_used_bytes(); }  // by all models on the arena
-
   void* Input() { return interpreter_.input(0)->data.raw; }
 
   // The output, valid until a model on the same arena runs again; nullptr on failure. What a recurrent layer keeps is

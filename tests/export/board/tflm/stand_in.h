@@ -66,6 +66,7 @@ struct MicroAllocator {
     return &allocator;
   }
   void* AllocatePersistentBuffer(std::size_t bytes) { return tail -= bytes; }
+  std::size_t used_bytes() const { return 0; }
   std::uint8_t* head;
   std::uint8_t* tail;
 };
@@ -110,7 +111,6 @@ class MicroInterpreter {
 
   TfLiteTensor* input(std::size_t) { return &input_; }
   TfLiteTensor* output(std::size_t) { return &output_; }
-  std::size_t arena_used_bytes() const { return 0; }
 
  private:
   bool is_body_, is_reset_ = false;
