@@ -43,7 +43,7 @@ ARROWS = {
     **dict.fromkeys(GROUND, ()),
     "zoo.backend": (),
     "zoo.audio": ("zoo.backend",),
-    "zoo.models": ("zoo.backend", "zoo.models"),
+    "zoo.models": ("zoo.backend", "zoo.compress.binary", "zoo.models"),
     "zoo.fourier": ("zoo.backend",),
     "zoo.frontends": ("zoo.backend", "zoo.fourier"),
     "zoo.assembly": ("zoo.backend",),

@@ -5,35 +5,20 @@ no column, and a window that is not one of its windows no scores (board/recorded
 """
 
 import re
-import shutil
 import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.export.board.programs import BOARD, CORTEX_M4, STRICT, WITH_FLOAT_UNIT, compiled, require, run
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, micro
 from zoo.export.tflm import TFLM
 
-BOARD = Path(__file__).parent / "board"
 STRIDE_SAMPLES, FIELD_SAMPLES, WINDOW_COLUMNS, WINDOW_SAMPLES = 200, 213, 10, 2013
 COLUMNS_PER_DECISION = 6  # of which a window is no multiple: it begins anywhere in the ring
 LABELS = [f"class {i}" for i in range(10)]
-STRICT = ["-Wall", "-Wextra", "-Werror", "-O1"]
-SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover"]
-CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb"]
-WITH_FLOAT_UNIT = [*CORTEX_M4, "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
-QEMU = [
-    "qemu-system-arm",
-    "-M",
-    "mps2-an386",
-    "-nographic",
-    "-semihosting-config",
-    "enable=on,target=native",
-    "-kernel",
-]
 CLAIMS = (
     "one sample at a time gives the golden scores",
     "everything at once gives the golden scores",
@@ -62,31 +47,6 @@ void frontend_column(const int16_t* pcm, frontend_value* column, float* scratch)
   for (int i = 0; i < FRONTEND_SCRATCH_FLOATS; ++i) scratch[i] = 1.0f;
 }
 """
-
-
-def require(*programs):
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"no {missing[0]}; install gcc-arm-none-eabi, libstdc++-arm-none-eabi-newlib and qemu-system-arm")
-
-
-def compiled(target, program, sources, *flags):
-    """Compiles and links a program for the host or for QEMU's board."""
-    if target == "host":
-        command = ["g++", "-std=c++17", *STRICT, *SANITIZED, *sources]
-    else:
-        require("arm-none-eabi-g++", "qemu-system-arm")
-        link = ["--specs=rdimon.specs", "-nostartfiles", "-T", BOARD / "mps2.ld"]
-        built_as_boards_are = ["-fno-rtti", "-fno-exceptions", "-fno-threadsafe-statics"]
-        command = ["arm-none-eabi-g++", "-std=c++17", *STRICT, *WITH_FLOAT_UNIT, *built_as_boards_are, *sources]
-        command += [BOARD / "startup.cc", *link]
-    subprocess.run([*command, *flags, "-o", program], check=True)
-    return program
-
-
-def run(target, program):
-    command = [program] if target == "host" else [*QEMU, program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="session")

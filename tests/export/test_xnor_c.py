@@ -2,22 +2,18 @@
 
 import re
 import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
-from zoo.backend import keras
+from zoo.backend import keras, tf
 
 import numpy as np
 import pytest
 
-from zoo import assembly
+from tests.export.board.programs import BOARD, WITH_FLOAT_UNIT, compiled, require, run
+from zoo import assembly, pipeline
 from zoo.compress import binary
-from zoo.export import c99, seam, signs, tflite, xnor, xnor_c
-from zoo.export.folder import Quantisation, write_models
-from zoo.export.metadata import About
-from zoo.export.tflm import TFLM
-from zoo.frontends import LogMel, Raw
-from zoo.labelling import Multiclass
+from zoo.export import c99, graph, seam, signs, xnor, xnor_c
+from zoo.frontends import Raw
 from zoo.models import acdnet, xnor_acdnet
 from zoo.runtime.interpreter import LiteRT, Tensor
 
@@ -143,6 +139,40 @@ def micro(micro_net, tmp_path_factory):
     return SimpleNamespace(front=front, body=body, columns=columns, range=(low, high), net=net, folder=folder)
 
 
+def test_on_real_clips_it_decides_as_the_keras_layers(micro, esc10_clips):
+    sounds, _ = pipeline.unmixed_crops(esc10_clips, 30_225, 50, 0)
+    columns = micro.net.columns.to_raw(seam.columns_of(micro.front, sounds))
+    c = xnor_c.XnorC(micro.folder)
+    scores, expected = c.output.from_raw(c.run_raw(columns)), micro.body.predict(micro.net.columns.from_raw(columns))
+    assert len(np.unique(expected.argmax(axis=1))) > 1
+    np.testing.assert_array_equal(scores.argmax(axis=1), expected.argmax(axis=1))
+    np.testing.assert_allclose(scores, expected, atol=3e-5)
+
+
+def test_the_int8_emulation_multiplies_the_same_signs(micro):
+    """Each layer of signs is one convolution, whose output saturates at -127 and 127."""
+    model = signs.int8_body(micro.body, micro.columns, *micro.range)
+    names = [operator.name for operator in graph.read(model).operators]
+    assert names.count("CONV_2D") == 10 and "TANH" not in names and "QUANTIZE" not in names
+    interpreter = tf.lite.Interpreter(model_content=model, experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    window, twin = micro.net.columns.to_raw(micro.columns[4:5]), keras.models.clone_model(micro.body)
+    twin.set_weights(micro.body.get_weights())
+    signs_of = [layer.output for layer in twin.layers if xnor.is_sign(layer)]
+    expected = keras.Model(twin.input, signs_of).predict(micro.net.columns.from_raw(window))
+    taken = LiteRT(model).input
+    assert taken.zero_point == micro.net.columns.zero_point
+    assert taken.scale == pytest.approx(micro.net.columns.scale, rel=1e-6)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window)
+    interpreter.invoke()
+    made = [operator.outputs[0] for operator in graph.read(model).operators if operator.name == "CONV_2D"]
+    first, *others = (interpreter.get_tensor(tensor) for tensor in made[:-1])
+    # Of the first layer a sum may lie on its threshold: 0.
+    assert (np.sign(first) != expected[0]).mean() < 2e-3 and set(np.unique(first)) <= {-127, 0, 127}
+    for layer in others:
+        assert set(np.unique(layer)) == {-127, 127}
+
+
 def test_weights_of_the_binary_layers_take_a_thirtieth_of_float32_in_the_file(micro):
     source = (micro.folder / "xnor.c").read_text()
     tables = re.findall(r"uint32_t weights\d+\[\] = \{\n(.*?)\n\};", source, re.DOTALL)
@@ -197,3 +227,61 @@ def local(objects):
         for path in objects.values()
     ]
     return {line.split()[-1] for text in told for line in text.splitlines()}
+
+
+def c_array(kind, name, values):
+    return f"static const {kind} {name}[] = {{\n{c99.rows(map(str, np.ravel(values)))}\n}};\n"
+
+
+def float_body(net, window):
+    """float_body.h: the same network in float32, the window as it takes it, and the sums that it has to end with."""
+    first, *_, last = net.layers
+    image = np.empty((first.shape.rows, first.shape.columns))
+    for y, x in np.ndindex(*image.shape):
+        image[y, x] = int(window.ravel()[y * net.row_stride + x * net.column_stride]) - net.columns.zero_point
+    text = '#pragma once\n#include <cstdint>\n#include "float_layers.h"\n'
+    text += "struct FloatLayer { xnor_shape shape; const float* weights; const float* thresholds; };\n"
+    text += c_array("std::int8_t", "g_columns", window) + c_array("float", "g_image", image)
+    rows = []
+    for number, layer in enumerate(net.layers):
+        kernel = layer.kernel.reshape(-1, layer.shape.filters).T
+        text += c_array("float", f"g_weights{number}", kernel)
+        thresholds = "nullptr"
+        if len(layer.thresholds):
+            text += c_array("float", thresholds := f"g_thresholds{number}", layer.thresholds)
+        rows.append(f"{{{{{', '.join(map(str, layer.shape))}}}, g_weights{number}, {thresholds}}}")
+    maps = [layer.shape.out_rows * layer.shape.out_columns * layer.shape.filters for layer in net.layers]
+    text += f"static const FloatLayer g_float_layers[] = {{{', '.join(rows)}}};\n"
+    return text + f"constexpr unsigned kFloatMap = {max(maps)}, kSums = {maps[-1]};\n"
+
+
+def sums_of(body, columns, window):
+    """What the last binary layer of the Keras body makes, as whole numbers."""
+    last = [layer for layer in body.layers if isinstance(layer, layers.Conv2D)][-1]
+    twin = keras.models.clone_model(body)
+    twin.set_weights(body.get_weights())
+    made = keras.Model(twin.input, twin.get_layer(last.name).output).predict(columns.from_raw(window[None]), verbose=0)
+    return np.round(made[0] / np.abs(last.kernel.numpy()).max(axis=(0, 1, 2)))
+
+
+def test_on_a_cortex_m4_it_gives_the_hosts_bytes_for_a_fifth_of_floats_instructions(micro, tmp_path):
+    window = micro.net.columns.to_raw(micro.columns[3])
+    text = float_body(micro.net, window) + c_array("float", "g_sums", sums_of(micro.body, micro.net.columns, window))
+    (tmp_path / "float_body.h").write_text(text)
+    require("arm-none-eabi-gcc")
+    sources = [BOARD / "float_layers.c", *(micro.folder / name for name in ("xnor.c", "xnor_layers.c"))]
+    paths = [f"-I{micro.folder}", f"-I{BOARD}", f"-I{tmp_path}"]
+    objects = []
+    for source in sources:
+        objects.append(tmp_path / f"{source.stem}.o")
+        command = ["arm-none-eabi-gcc", "-std=c99", "-O2", *WITH_FLOAT_UNIT, *paths, "-c", source, "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    program = compiled("cortex-m4", tmp_path / "count", [BOARD / "xnor_count.cc", *objects], *paths)
+    ran = run("cortex-m4", program, "-icount", "shift=0")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    scores, counted, in_float, unlike = ran.stdout.splitlines()
+    c = xnor_c.XnorC(micro.folder)
+    assert [int(score) for score in scores.split()] == c.run_raw(window[None])[0].tolist()
+    assert int(unlike) == 0  # the float loops compute the same network
+    print(f"{int(counted):,} instructions, in float32 {int(in_float):,}: {int(in_float) / int(counted):.1f} times")
+    assert int(in_float) > 5 * int(counted)

@@ -139,9 +139,9 @@ def write_xnor(net: Net, folder):
 
 
 def _patch_words(layer):
-    """Room for what a layer gathers of each window: bits, their mask and their number; of the first one values."""
+    """Room for what a layer gathers of each window: XNOR_PATCH_WORDS, and of the first one int16 values."""
     shape = layer.shape
-    return shape.windows * (1 + 2 * shape.words) if layer.is_binary else math.ceil(shape.windows * shape.taps / 2)
+    return shape.windows * (4 + 2 * shape.words) if layer.is_binary else math.ceil(shape.windows * shape.taps / 2)
 
 
 def _table(kind, name, values):

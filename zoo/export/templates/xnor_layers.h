@@ -29,7 +29,8 @@ void xnor_first(const xnor_shape *shape, const int8_t *in, int32_t row_stride, i
 /* Convolution of bits by bits. The sum of n products of 1 and -1 is n less twice the bits that differ.
 
    weights: of each filter its bits, row by row, filled up to a whole word. out: is overwritten, with one word more than
-   the map fills. patches: for each window of the pool, room for 1 word and twice those of one filter. */
+   the map fills. patches: for each window of the pool, room for XNOR_PATCH_WORDS(those of one filter). */
+#define XNOR_PATCH_WORDS(words) (4 + 2 * (words))
 void xnor_layer(const xnor_shape *shape, const uint32_t *in, const uint32_t *weights, const int16_t *thresholds,
                 uint32_t *out, uint32_t *patches);
 
