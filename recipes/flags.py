@@ -97,6 +97,8 @@ def _add_flags(parser, recipe):
                         "docs/datasets.md tells; without it the clips are downloaded, or made (synth10)")  # fmt: skip
     parser.add_argument("--fold", type=_fold, metavar="N", help="test fold, the others train; 'all': each in its turn, "
                         "for cross-validation (default: the first, or the official test split)")  # fmt: skip
+    parser.add_argument("--classes", type=_number, metavar="N", help="train and test on the clips of the data set's "
+                        "first N classes alone")  # fmt: skip
     parser.add_argument("--epochs", type=int, help=f"instead of the published {recipe.train.epochs}")
     parser.add_argument("--seed", type=int, default=0, help="repeats a run (default %(default)s)")
     parser.add_argument("--seeds", type=_number, default=1, metavar="N", help="train N times, from --seed and those "

@@ -93,6 +93,7 @@ def export_fold(task, fold, folders):
             # Report
             metrics["parameters"] = counts.trainable_parameters(model)
             metrics["macs"] = counts.macs(made.backbone)
+            metrics["binary_products"] = written.binary_products
             metrics["paper_flops"] = counts.paper_flops(made.backbone)
             tables = labelling.tables(scores["model.h5"], test.targets)
             card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, tables)

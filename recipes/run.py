@@ -82,6 +82,8 @@ def run(recipe, args):
     runs = own(distribution.own(RUNS)) if args.search else distribution.own(RUNS)
     builder = datasets.load(args.dataset, runs / "cache", args.data_dir, args.skip_bad)
     clips = pipeline.clips_at(builder, front_end.sample_rate_hz, runs / "cache", recipe.waveforms.trim_db)
+    if args.classes:
+        clips = _of_classes(clips, args.classes, builder)
     distribution.check_same("command or data", (args.command, builder.builder_config.name), distribution.strategy())
     task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
     test_folds = builder.test_folds(clips.folds.tolist())
@@ -110,7 +112,16 @@ def as_asked(recipe, args):
     return replace(recipe, waveforms=replace(recipe.waveforms, **asked), masks=masks)
 
 
+def _of_classes(clips, count, builder):
+    """Those of the first `count` classes. Raises: ZooError where they are none to choose from."""
+    most = len(builder.class_names) - 1
+    if builder.MULTI_LABEL or not 2 <= count <= most:
+        raise ZooError(f"--classes {count}: 2 to {most} of this data set, and clips of one class each")
+    return clips.where(clips.targets < count)
+
+
 def _folder_name(recipe, variant, args):
+    classes = f"_{args.classes}classes" if args.classes else ""
     front_end = "" if args.front_end == next(iter(recipe.front_ends)) else f"_{args.front_end}"
     tuned = "_set" if args.set else ""
-    return f"{recipe.name}{front_end}{tuned}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"
+    return f"{recipe.name}{front_end}{tuned}{classes}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"

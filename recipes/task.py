@@ -27,13 +27,13 @@ class Task:
 
     @property
     def labelling(self):
-        """Of the data set's clips: one class each, or any number."""
-        return labelling.of(self.builder)
+        """Of the clips: one class each, or any number."""
+        return labelling.of(self.builder, self.args.classes)
 
     @property
     def labels(self):
         """The classes, in the order of the scores."""
-        return list(self.builder.class_names)
+        return list(self.labelling.labels)
 
     def split(self, fold):
         """(clips that train, clips to choose by, clips that test) where `fold` tests."""
@@ -43,7 +43,8 @@ class Task:
     def run_folder(self, fold):
         """Where the trainings of one seed lie whose test fold this is."""
         recipe, args = self.recipe, self.args
-        what = (recipe.name, args.front_end, args.dataset, self.builder.builder_config.name)
+        dataset = f"{args.dataset}{args.classes or ''}"
+        what = (recipe.name, args.front_end, dataset, self.builder.builder_config.name)
         return self.runs / "-".join([*what, f"fold{fold}", f"{self.plan.epochs}epochs", f"seed{args.seed}"])
 
     def judged(self, clips):

@@ -3,7 +3,6 @@
 Paper   Mohaimenuzzaman, Bergmeir and Meyer 2021, "Pruning vs XNOR-Net": level with float for few classes
 Run     python -m recipes.xnor_acdnet --dataset esc10
 Check   python -m recipes.xnor_acdnet --dataset synth10 --quick
-Hours   as ACDNet and a fifth more
 
 XNOR-Net trains by Adam, as here. What decays is the weight behind a sign: less of it than ACDNet's.
 """

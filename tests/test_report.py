@@ -26,6 +26,7 @@ def exported(folder, fold, model="tiny", **int8):
     metrics = {
         "model": model, "dataset": "esc10", "test_fold": fold, "test_clips": 80, "epochs": 7, "seed": 0,
         "front_end": "raw", "parameters": 10, "macs": 20, "test_classes": ["dog", "rain"], "data_fingerprint": "abc",
+        "labels": ["dog", "rain"],
         "command": f"python -m recipes.tiny --fold {fold}",
         "steps": [{"step": "train"}, {"step": "PruneChannels(share=0.8)"}],
         "files": {
@@ -227,3 +228,31 @@ def test_clips_of_several_labels_are_told_by_mean_average_precision(tmp_path, re
     page = page_of([folder, changed(shutil.copytree(folder, tmp_path / "b"), test_fold=2)], results)
     assert "| mAP 45.60 (50.00 to 90.00) | mAP 45.60 (0) |" in page and "McNemar" not in page
     assert report.read_runs(results)[0]["validation_mAP"] == "0.4"
+
+
+def test_xnor_stands_beside_the_net_that_it_was_made_of_on_the_same_clips(tmp_path, results):
+    """Of another number of classes nothing is held against it."""
+
+    def told(name, model, body="micro/body.tflite", labels=("dog", "rain"), **changed):
+        folder = exported(tmp_path / name, 4, model)
+        metrics = json.loads((folder / "metrics.json").read_text())
+        metrics["files"][body] = {**metrics["files"].pop("micro/body.tflite"), "bytes": 1_234}
+        (folder / "metrics.json").write_text(json.dumps({**metrics, "labels": labels, **changed}))
+        return folder
+
+    page_of(
+        [
+            told("a", "net"),
+            told("b", "net_micro"),
+            told("c", "net_3_micro", labels=("dog", "rain", "siren")),
+            told("d", "xnor_net", "micro/xnor.c", macs=1_000, binary_products=990, strips={}),
+        ],
+        results,
+    )
+    rows = [line for line in (results / "xnor.md").read_text().splitlines() if line.startswith("| esc10")]
+    accuracy = "75.00 (50.00 to 90.00)"
+    assert rows == [
+        f"| esc10 | 2 | 4 | net, float | 7 | {accuracy} | 1,000 |  | 20 |  |",
+        f"| esc10 | 2 | 4 | net_micro, int8 | 7 | {accuracy} | 1,234 | 7,654 | 20 |  |",
+        f"| esc10 | 2 | 4 | xnor_net, XNOR | 7 | {accuracy} | 1,234 | 7,654 | 10 | 990 |",
+    ]

@@ -186,9 +186,12 @@ class Multilabel:
         return expit(logits), np.sum(labels * logits - np.logaddexp(0, logits))
 
 
-def of(builder):
-    """The labelling of a data set's clips. builder: `zoo.datasets.recordings.Recordings`."""
-    return (Multilabel if builder.MULTI_LABEL else Multiclass)(builder.class_names)
+def of(builder, classes=None):
+    """The labelling of a data set's clips, or of those of its first `classes` classes.
+
+    builder: `zoo.datasets.recordings.Recordings`.
+    """
+    return (Multilabel if builder.MULTI_LABEL else Multiclass)(builder.class_names[:classes])
 
 
 def best_threshold(scores, has_it):

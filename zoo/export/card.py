@@ -125,6 +125,7 @@ def write_card(folder, metrics, source):
         *_validation_note(metrics),
         *micro_note(metrics),
         *_kernels_note(metrics),
+        *_signs_note(metrics),
         f"Trainable parameters {metrics['parameters']:,}; multiplies for one input {metrics['macs']:,} (as the ACDNet "
         f"paper counts, with ReLU outputs, pooled inputs, dense biases and softmax: {metrics['paper_flops']:,}). "
         "Arenas were measured in TFLM on a 64-bit host.",
@@ -181,6 +182,16 @@ def micro_note(metrics):
     if told:
         paragraphs.append(f"Computed strip by strip where memory peaks, without a byte of difference: {told}.")
     return paragraphs
+
+
+def _signs_note(metrics):
+    if not metrics.get("binary_products"):
+        return []
+    return [
+        f"XNOR-Net: {metrics['binary_products']:,} of the multiplies are products of signs. `micro/xnor.c` counts bits "
+        "for them; its bytes are those of its tables. TFLite has no such operator: the .tflite files multiply, -1 and "
+        "1 in float, -127 and 127 in int8, for phones and for comparison."
+    ]
 
 
 def _cross_validation_note(metrics):

@@ -82,6 +82,7 @@ class Written(NamedTuple):
     wide: tuple  # the tensors that have 16 bits instead
     strips: dict  # file of micro/ -> its `strips.Stripped`
     memory: StreamMemory | None  # of micro/'s stream
+    binary_products: int = 0  # for one input: xnor.c counts bits where others multiply
 
 
 def write_models(
@@ -136,14 +137,16 @@ def write_models(
         (folder / f"{name}.tflite").write_bytes(described)
     (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labelling.labels), encoding="utf-8")
 
-    stripped, stride_samples, memory = {}, None, None
+    stripped, stride_samples, memory, binary_products = {}, None, None, 0
     if not with_micro:
         return Written(stride_samples, metric, sensitivity, wide, stripped, memory)
     micro_folder = folder / "micro"
     micro_folder.mkdir()
     if front is not twin or not isinstance(front_end, Raw):
         if has_signs:
-            xnor_c.write_xnor(xnor.net_of(body, LiteRT(body_file).input), micro_folder)
+            net = xnor.net_of(body, LiteRT(body_file).input)
+            xnor_c.write_xnor(net, micro_folder)
+            binary_products = net.binary_products
         else:
             stripped["body.tflite"] = strips.in_strips(body_file)
             body_file = stripped["body.tflite"].model
@@ -161,7 +164,7 @@ def write_models(
         (micro_folder / "model.tflite").write_bytes(one_call.model)
         if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:
             micro.write_c_array(one_call.model, "model", micro_folder)
-    return Written(stride_samples, metric, sensitivity, wide, stripped, memory)
+    return Written(stride_samples, metric, sensitivity, wide, stripped, memory, binary_products)
 
 
 def write_embedding(folder, front_end, backbone, labelling, about: About):

@@ -84,6 +84,17 @@ class Net(NamedTuple):
     dense: np.ndarray  # (classes, sums): what each sum adds to a logit
     bias: np.ndarray  # (classes,)
 
+    @property
+    def binary_products(self):
+        """Of signs, for one window."""
+        return sum(layer.shape.operations for layer in self.layers if layer.is_binary)
+
+    @property
+    def words(self):
+        """Words of 32 bits that are held against each other for them, where no kernel reaches beyond its map."""
+        shapes = (layer.shape for layer in self.layers if layer.is_binary)
+        return sum(shape.operations // shape.taps * shape.words for shape in shapes)
+
 
 def write_xnor(net: Net, folder):
     """Writes xnor.h, xnor.c and the layers that they call. Weights and code stay in flash."""

@@ -10,7 +10,7 @@ from markdown.treeprocessors import Treeprocessor
 
 from zoo import plots
 from zoo.atomic import whole_file
-from zoo.report import boards, ours, papers, pruning, published, search
+from zoo.report import boards, ours, papers, pruning, published, search, signs
 from zoo.report.runs import RESULTS, read_runs
 
 RUNS_PAGE, PAPERS_PAGE = "README.md", "papers.md"
@@ -40,7 +40,7 @@ def write_pages(results=RESULTS):
     names = dict.fromkeys(row["dataset"] for row in rows if row["dataset"])
     pictures = [picture for dataset in names if (picture := _draw(rows, runs, dataset, results))]
     (results / PAPERS_PAGE).write_text(_text(_papers_page(rows, runs, pictures)), encoding="utf-8")
-    for study in (pruning, search):
+    for study in (pruning, search, signs):
         if lines := study.page(results):
             (results / study.PAGE).write_text(_text(lines), encoding="utf-8")
 

@@ -14,6 +14,7 @@ FILES = {
     "model.tflite": "tflite",
     "model_int8.tflite": "int8",
     "micro/body.tflite": "micro",
+    "micro/xnor.c": "micro",  # in its place
     "micro/model.tflite": "micro_one_call",
 }
 FIGURES = (
@@ -26,8 +27,9 @@ STREAM = (
 )  # fmt: skip
 COLUMNS = (
     "model", "dataset", "metric", "test_fold", "test_clips", "validation_accuracy", "validation_mAP",
-    "validation_lowest", "validation_highest", "epochs", "seed", "seeds", "front_end", "steps", "parameters", "macs",
-    *(f"{name}_{figure}" for name in FILES.values() for figure in FIGURES), "frontend_arena_bytes",
+    "validation_lowest", "validation_highest", "epochs", "seed", "seeds", "front_end", "steps", "classes",
+    "parameters", "macs", "binary_products",
+    *(f"{name}_{figure}" for name in dict.fromkeys(FILES.values()) for figure in FIGURES), "frontend_arena_bytes",
     *STREAM, "columns_unlike_litert", "scores_unlike_litert", "test_classes", "data_fingerprint", "command",
 )  # fmt: skip
 
@@ -87,12 +89,13 @@ def _row(metrics):
         (front_end,) = (figures for path, figures in metrics["files"].items() if path.startswith("micro/frontend"))
         strips = metrics["strips"]
         row["frontend_arena_bytes"], row["stream_bytes"] = front_end["arena_bytes"], stream["total_bytes"]
-        row["body_as_converted_bytes"] = strips["body.tflite"]["arena_bytes_before"]
+        row["body_as_converted_bytes"] = strips.get("body.tflite", {}).get("arena_bytes_before", "")
         row["one_call_as_converted_bytes"] = strips.get("model.tflite", {}).get("arena_bytes_before", "")
         row["stream_macs_per_s"] = stream["macs_per_s"]["stream"]
         row["whole_windows_macs_per_s"] = stream["macs_per_s"]["whole windows"]
         unlike = metrics["tflm_bytes_unlike_litert_reference"]
         row["columns_unlike_litert"], row["scores_unlike_litert"] = unlike["columns"], unlike["scores"]
+    row["classes"] = len(metrics["labels"])
     row["steps"] = "; ".join(step["step"] for step in metrics["steps"])
     row["test_classes"] = ", ".join(metrics["test_classes"])
     return row
