@@ -7,6 +7,8 @@ from io import StringIO
 
 from zoo.backend import keras, mlir_quantize, tf
 
+import numpy as np
+
 from zoo.errors import ZooError
 from zoo.export import ranges
 from zoo.measure.counts import KERNELS, nodes_of
@@ -48,7 +50,13 @@ def to_float(model) -> bytes:
 
 
 def to_float16(model) -> bytes:
-    """The file with float16 weights, about half as long: a CPU computes in float32 as ever."""
+    """The file with float16 weights, about half as long: a CPU computes in float32 as ever.
+
+    Raises: ZooError where float16 has no number for a weight.
+    """
+    for weight in model.weights:
+        if np.abs(weight).max(initial=0) > np.finfo(np.float16).max:
+            raise ZooError(f"{weight.name}: float16 ends at 65,504, and a weight lies beyond; leave this form out")
     return _convert(model, FLOAT, optimise_for=[tf.float16])
 
 

@@ -17,7 +17,7 @@ class Memory {
   std::size_t UsedBytes() const { return kArenaBytes; }
 
  private:
-  alignas(16) std::uint8_t arena_[kArenaBytes];
+  alignas(16) std::uint8_t arena_[kArenaBytes] = {};
 };
 
 }  // namespace zoo
