@@ -27,7 +27,6 @@ layers = keras.layers
 STEEP = 40.0
 # Of a layer whose sums are real numbers: what it takes for float32 to have nothing between.
 STEEP_REAL = 2.0**40
-INT8_STEPS = 127  # the kernel of such a layer is on int8's grid: every file has the same
 PASSED = (layers.MaxPooling1D, layers.MaxPooling2D, layers.Dropout)  # by a threshold, as none of them changes an order
 
 
@@ -79,6 +78,9 @@ class _Binary:
             outputs *= self._multiplied(magnitude, window / tf.size(window, tf.float32))  # K
         return outputs
 
+    def _multiplied(self, inputs, kernel):
+        return self.convolution_op(inputs, kernel)
+
     def get_config(self):
         return {**super().get_config(), "scale_inputs": self.scale_inputs}
 
@@ -86,15 +88,9 @@ class _Binary:
 class BinaryConv1D(_Binary, layers.Conv1D):
     """`_Binary` convolution. Shape: (batch, time, channels) -> (batch, time, filters)"""
 
-    def _multiplied(self, inputs, kernel):
-        return self.convolution_op(inputs, kernel)
-
 
 class BinaryConv2D(_Binary, layers.Conv2D):
     """`_Binary` convolution. Shape: (batch, rows, columns, channels) -> (batch, rows, columns, filters)"""
-
-    def _multiplied(self, inputs, kernel):
-        return self.convolution_op(inputs, kernel)
 
 
 class BinaryDense(_Binary, layers.Dense):
@@ -191,12 +187,21 @@ def _thresholds(chain):
     return found
 
 
+def int8_step(kernel):
+    """The step of int8's grid for each filter: the kernel of the first layer lies on it, and every file has the same.
+
+    Shape: (..., filters) -> (filters,)
+    """
+    largest = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)))
+    return np.maximum(largest, np.finfo(np.float32).tiny) / 127  # a filter of zeros has any
+
+
 def _steep(layer, threshold):
     """[kernel, bias] of which a tanh makes the sign of what the layer makes over a threshold."""
     kernel = layer.kernel.numpy()
     if type(layer) in BINARY:
         whole = np.ceil(threshold / alpha(kernel).numpy()) - 0.5
         return [STEEP * sign(kernel).numpy(), -STEEP * whole]
-    step = np.maximum(np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1))), 1e-12) / INT8_STEPS
+    step = int8_step(kernel)
     bias = layer.bias.numpy() if layer.use_bias else 0
     return [STEEP_REAL * step * np.round(kernel / step), STEEP_REAL * (bias - threshold)]

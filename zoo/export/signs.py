@@ -7,6 +7,7 @@ from zoo.backend import keras, tf
 
 import numpy as np
 
+from zoo.compress.binary import int8_step
 from zoo.export import flatbuffer, graph, tflite
 from zoo.export.xnor import is_sign
 
@@ -28,7 +29,7 @@ def int8_body(body, columns, low, high) -> bytes:
 
     Shape: columns is (n, *input_shape), what the last layers' ranges are taken of
     """
-    clipped = _clipped(body, (high - low) / 255)
+    clipped = _clipped(body, column_scale=(high - low) / 255)
     calibrated = tflite.calibrated(clipped, np.clip(columns, low, high).astype(np.float32))
     root = graph.load(calibrated)
     for tensor in root.subgraphs[0].tensors:
@@ -46,8 +47,8 @@ def _clipped(body, column_scale):
         if is_sign(layer):
             config["activation"] = "linear"
             if is_first:
-                step = np.abs(weights[0]).max(axis=(0, 1, 2)) / 127 * column_scale
-                weights = [weight * (STEPS_PER_STEP / 127 / step) for weight in weights]
+                sum_step = int8_step(weights[0]) * column_scale
+                weights = [weight * (STEPS_PER_STEP / 127 / sum_step) for weight in weights]
                 is_first = False
         twin = type(layer).from_config(config)
         x = twin(x)

@@ -4,7 +4,7 @@ from zoo.backend import keras
 
 import numpy as np
 
-from zoo.compress.binary import INT8_STEPS, PASSED, STEEP
+from zoo.compress.binary import PASSED, STEEP, int8_step
 from zoo.errors import ZooError
 from zoo.export.xnor_c import Layer, Net, Shape
 from zoo.runtime.interpreter import Tensor
@@ -67,7 +67,7 @@ def _layer(layer, pools, columns):
         out_columns // pool[1], filters,
     )  # fmt: skip
     if columns:
-        step = np.abs(kernel).max(axis=(0, 1, 2)) / INT8_STEPS
+        step = int8_step(kernel)
         kernel, scale = np.round(kernel / step).astype(int), step * columns.scale
     else:
         scale = np.abs(kernel).max(axis=(0, 1, 2))

@@ -59,7 +59,7 @@ class Shape(NamedTuple):
         return math.ceil(self.out_rows * self.out_columns * self.filters / 32) + 1
 
     @property
-    def operations(self):
+    def products(self):
         """Products of one input, counted as multiplies are."""
         return self.out_rows * self.out_columns * self.windows * self.filters * self.taps
 
@@ -87,13 +87,7 @@ class Net(NamedTuple):
     @property
     def binary_products(self):
         """Of signs, for one window."""
-        return sum(layer.shape.operations for layer in self.layers if layer.is_binary)
-
-    @property
-    def words(self):
-        """Words of 32 bits that are held against each other for them, where no kernel reaches beyond its map."""
-        shapes = (layer.shape for layer in self.layers if layer.is_binary)
-        return sum(shape.operations // shape.taps * shape.words for shape in shapes)
+        return sum(layer.shape.products for layer in self.layers if layer.is_binary)
 
 
 def write_xnor(net: Net, folder):
