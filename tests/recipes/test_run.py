@@ -127,8 +127,10 @@ PAPERS = ("SHA256SUMS", "card.md", "decisions.csv", "labels.txt", "metrics.json"
 def micro_files(*names):
     board = (
         "stream.h",
+        "memory.h",
         "interpreter.h",
         "front_end.h",
+        "window_body.h",
         "classifier.h",
         "settings.h",
         "operators.h",
