@@ -5,7 +5,7 @@ from zoo.backend import keras, tf
 import numpy as np
 import pytest
 
-from zoo.compress import binary
+from zoo.compress import binary, copy_of
 from zoo.errors import ZooError
 from zoo.models import xnor_acdnet
 
@@ -141,8 +141,7 @@ def sounds():
 
 def with_kernel_on_int8(net):
     """The net with its first kernel rounded as a folded one's is."""
-    twin = keras.models.clone_model(net)
-    twin.set_weights(net.get_weights())
+    twin = copy_of(net)
     kernel = twin.get_layer("temporal_conv3").kernel
     step = np.abs(kernel).max(axis=(0, 1, 2)) / 127
     kernel.assign(np.round(kernel / step) * step)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.export.board.programs import BOARD, WITH_FLOAT_UNIT, compiled, require, run
 from zoo import assembly, pipeline
-from zoo.compress import binary
+from zoo.compress import binary, copy_of
 from zoo.export import c99, graph, seam, signs, xnor, xnor_c
 from zoo.frontends import Raw
 from zoo.models import acdnet, xnor_acdnet
@@ -156,8 +156,7 @@ def test_the_int8_emulation_multiplies_the_same_signs(micro):
     assert names.count("CONV_2D") == 10 and "TANH" not in names and "QUANTIZE" not in names
     interpreter = tf.lite.Interpreter(model_content=model, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
-    window, twin = micro.net.columns.to_raw(micro.columns[4:5]), keras.models.clone_model(micro.body)
-    twin.set_weights(micro.body.get_weights())
+    window, twin = micro.net.columns.to_raw(micro.columns[4:5]), copy_of(micro.body)
     signs_of = [layer.output for layer in twin.layers if xnor.is_sign(layer)]
     expected = keras.Model(twin.input, signs_of).predict(micro.net.columns.from_raw(window))
     taken = LiteRT(model).input
@@ -182,7 +181,7 @@ def test_weights_of_the_binary_layers_take_a_thirtieth_of_float32_in_the_file(mi
     assert 4 * weights / stored >= 30  # 30.7: each filter is filled up to a word
 
 
-def test_the_c_code_takes_what_its_header_says_of_tables(micro):
+def test_the_bytes_of_tables_are_those_counted_by_hand(micro):
     first, *others = micro.net.layers
     by_hand = first.kernel.size + 4 * first.shape.filters  # int8 and their thresholds
     by_hand += sum(4 * layer.shape.words * layer.shape.filters + 2 * len(layer.thresholds) for layer in others)
@@ -203,30 +202,23 @@ def objects(micro, tmp_path_factory):
     return found
 
 
-def symbols(object):
-    told = subprocess.run(["arm-none-eabi-nm", object], check=True, capture_output=True, text=True).stdout
+def called(object):
+    """Names that an object takes from elsewhere."""
+    command = ["arm-none-eabi-nm", "--undefined-only", object]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return {line.split()[-1] for line in told.splitlines()}
 
 
 def test_binary_layers_use_no_float(objects):
     floats = ("__aeabi_f", "__aeabi_d", "__aeabi_i2f", "__aeabi_ui2f", "__aeabi_i2d")
-    assert not [name for name in symbols(objects["xnor_layers"]) if name.startswith(floats)]
-    assert [name for name in symbols(objects["xnor"]) if name.startswith(floats)]  # the dense layer: the check can fail
+    assert not [name for name in called(objects["xnor_layers"]) if name.startswith(floats)]
+    assert [name for name in called(objects["xnor"]) if name.startswith(floats)]  # the dense layer: the check can fail
 
 
 def test_nothing_is_called_but_memset_and_arithmetic(objects):
-    undefined = [name for name in symbols(objects["xnor"]) | symbols(objects["xnor_layers"]) if "xnor" not in name]
-    library = {name for name in undefined if not name.startswith("__aeabi") and name not in ("memset", "memcpy")}
-    assert library <= {"$t", "$d", "shapes", "dense", "bias", "score", "exp_of"} | local(objects)
-
-
-def local(objects):
-    """Names that the objects define themselves."""
-    told = [
-        subprocess.run(["arm-none-eabi-nm", "--defined-only", path], check=True, capture_output=True, text=True).stdout
-        for path in objects.values()
-    ]
-    return {line.split()[-1] for text in told for line in text.splitlines()}
+    names = called(objects["xnor"]) | called(objects["xnor_layers"])
+    library = {name for name in names if not name.startswith(("__aeabi", "xnor_"))}
+    assert library <= {"memset", "memcpy"}
 
 
 def c_array(kind, name, values):
@@ -258,8 +250,7 @@ def float_body(net, window):
 def sums_of(body, columns, window):
     """What the last binary layer of the Keras body makes, as whole numbers."""
     last = [layer for layer in body.layers if isinstance(layer, layers.Conv2D)][-1]
-    twin = keras.models.clone_model(body)
-    twin.set_weights(body.get_weights())
+    twin = copy_of(body)
     made = keras.Model(twin.input, twin.get_layer(last.name).output).predict(columns.from_raw(window[None]), verbose=0)
     return np.round(made[0] / np.abs(last.kernel.numpy()).max(axis=(0, 1, 2)))
 

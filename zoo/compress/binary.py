@@ -52,7 +52,7 @@ def approximation(kernel):
     return alpha(kernel) * sign(kernel)
 
 
-class Clip(keras.constraints.Constraint):
+class WithinOne(keras.constraints.Constraint):
     """Weights in [-1, 1]: beyond, no gradient would reach them."""
 
     def __call__(self, w):
@@ -67,7 +67,7 @@ class _Binary:
     """
 
     def __init__(self, *args, scale_inputs=False, **kwargs):
-        super().__init__(*args, **{**kwargs, "use_bias": False, "kernel_constraint": Clip()})
+        super().__init__(*args, **{**kwargs, "use_bias": False, "kernel_constraint": WithinOne()})
         self.scale_inputs = scale_inputs
 
     def call(self, inputs):

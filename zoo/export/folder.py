@@ -28,7 +28,7 @@ from zoo.export import (
 )  # fmt: skip
 from zoo.export.log_mel_c import write_log_mel
 from zoo.export.metadata import LABELS_FILE, About, with_metadata
-from zoo.export.stream import open_stream
+from zoo.export.stream import open_stream, parts_of
 from zoo.frontends import Raw
 from zoo.measure.arena import StreamMemory, stream_memory
 from zoo.runtime.interpreter import LiteRT
@@ -188,11 +188,11 @@ def _write_sources(folder, stride_samples, sample_rate_hz, labelling):
     stream = open_stream(folder, stride_samples, columns_per_decision=columns_per_decision)
     pcm = golden_sound(sample_rate_hz, stream.window_samples + 2 * columns_per_decision * stride_samples)
     memory = stream_memory(stream.frontend, stream.body)
-    frontend, body = folder / "frontend.tflite", folder / "body.tflite"
+    frontend, body = parts_of(folder)
     micro.write_micro(
         folder,
-        frontend=frontend.read_bytes() if frontend.exists() else None,
-        body=body.read_bytes() if body.exists() else stream.body,
+        frontend=None if frontend.suffix == ".c" else frontend.read_bytes(),
+        body=stream.body if body.suffix == ".c" else body.read_bytes(),
         labels=labelling.labels,
         thresholds=labelling.thresholds,
         sample_rate_hz=sample_rate_hz,

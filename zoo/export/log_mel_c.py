@@ -13,8 +13,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.export import c99
 from zoo.export.micro import fill_template, filled
-from zoo.export.tflm import Arena
-from zoo.runtime.interpreter import Runner, Tensor
+from zoo.runtime.interpreter import Tensor
 
 
 def write_log_mel(front_end, columns, folder):
@@ -142,37 +141,14 @@ def _sparse(filterbank):
     return bands, weights or [0.0]  # C has no empty tables
 
 
-class LogMelC(Runner):
-    """The frontend.c of a folder, compiled for this machine: the bytes that a microcontroller makes of it.
-
-    Raises: ZooError without a C compiler, or where it does not compile.
-    """
-
-    kernels = "c99"
+class LogMelC(c99.Program):
+    """The frontend.c of a folder. Nobody needs the column that it gives while the body runs."""
 
     def __init__(self, folder):
         header = Path(folder, "frontend.h").read_text()
         defined = c99.defined(header, "FRONTEND_")
         dtype = {"int8_t": np.int8, "int16_t": np.int16}[re.search(r"typedef (\w+) frontend_value", header).group(1)]
-        scale = float(np.float32(defined["SCALE"].removesuffix("f")))
-        self.input = Tensor((int(defined["FIELD_SAMPLES"]),), np.int16, 1 / 32768, 0)
-        self.output = Tensor((1, int(defined["MELS"]), 1), dtype, scale, int(defined["ZERO_POINT"].strip("()")))
-        self._scratch = np.empty(int(defined["SCRATCH_FLOATS"]), np.float32)
-        self._column = c99.compiled(Path(folder, "frontend.c")).frontend_column
-        pointers = [np.ctypeslib.ndpointer(kind, flags="C_CONTIGUOUS") for kind in (np.int16, dtype, np.float32)]
-        self._column.argtypes, self._column.restype = pointers, None
-
-    @property
-    def arena(self):
-        """Its `Arena`: scratch and the column that it gives, which nobody needs while the body runs."""
-        return Arena(self._scratch.nbytes + self.output.bytes, 0, {})
-
-    @property
-    def arena_bytes(self):
-        """Bytes of the whole arena."""
-        return self.arena.head_bytes
-
-    def _invoke(self, batch):
-        column = np.empty((1, *self.output.shape), self.output.dtype)
-        self._column(np.ascontiguousarray(batch), column, self._scratch)
-        return column
+        pcm = Tensor((int(defined["FIELD_SAMPLES"]),), np.int16, 1 / 32768, 0)
+        column = Tensor((1, int(defined["MELS"]), 1), dtype, *c99.quantisation(defined))
+        scratch = np.empty(int(defined["SCRATCH_FLOATS"]), np.float32)
+        super().__init__([Path(folder, "frontend.c")], "frontend_column", pcm, column, scratch, held=column)

@@ -14,12 +14,17 @@ from zoo.export.tflm import TFLM
 from zoo.export.xnor_c import XnorC
 
 
+def parts_of(folder):
+    """(path of the front end, path of the body) of a folder micro/: .tflite files or, without them, C code."""
+    pairs = (("frontend.tflite", "frontend.c"), ("body.tflite", "xnor.c"))
+    return tuple(Path(folder, model if Path(folder, model).exists() else source) for model, source in pairs)
+
+
 def open_stream(folder, stride_samples, open_file=TFLM, columns_per_decision=1):
     """The `Stream` of a folder micro/: open_file runs its .tflite files, this machine's C compiler makes its C run."""
-    folder = Path(folder)
-    frontend, body = (folder / f"{name}.tflite" for name in ("frontend", "body"))
-    frontend = open_file(frontend) if frontend.exists() else LogMelC(folder)
-    body = open_file(body) if body.exists() else XnorC(folder)
+    frontend, body = parts_of(folder)
+    frontend = LogMelC(folder) if frontend.suffix == ".c" else open_file(frontend)
+    body = XnorC(folder) if body.suffix == ".c" else open_file(body)
     return Stream(frontend, body, stride_samples, columns_per_decision)
 
 

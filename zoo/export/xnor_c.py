@@ -13,8 +13,7 @@ import numpy as np
 
 from zoo.export import c99
 from zoo.export.micro import TEMPLATES, fill_template
-from zoo.export.tflm import Arena
-from zoo.runtime.interpreter import Runner, Tensor
+from zoo.runtime.interpreter import Tensor
 
 LAYERS = ("xnor_layers.h", "xnor_layers.c")
 SCORES = Tensor((), np.int16, 1 / 32768, 0)  # of each class; probabilities
@@ -163,37 +162,16 @@ def packed(kernel):
     return np.ascontiguousarray(np.packbits(bits, axis=1, bitorder="little")).view("<u4").ravel()
 
 
-class XnorC(Runner):
-    """The xnor.c of a folder, compiled for this machine: the bytes that a microcontroller makes of it.
-
-    Raises: ZooError without a C compiler, or where it does not compile.
-    """
-
-    kernels = "c99"
+class XnorC(c99.Program):
+    """The xnor.c of a folder. Its window lies beside the scratch, for nobody needs it between two calls."""
 
     def __init__(self, folder):
-        folder = Path(folder)
-        found = c99.defined((folder / "xnor.h").read_text(), "XNOR_")
-        scale = float(np.float32(found["SCALE"].removesuffix("f")))
+        found = c99.defined(Path(folder, "xnor.h").read_text(), "XNOR_")
         shape = tuple(int(found[name]) for name in ("COLUMNS", "COLUMN_ROWS", "COLUMN_CHANNELS"))
-        self.input = Tensor(shape, np.int8, scale, int(found["ZERO_POINT"].strip("()")))
-        self.output = SCORES._replace(shape=(int(found["CLASSES"]),))
-        self._scratch = np.empty(int(found["SCRATCH_WORDS"]), np.uint32)
-        self._scores = c99.compiled(folder / "xnor.c", folder / "xnor_layers.c").xnor_scores
-        pointers = [np.ctypeslib.ndpointer(kind, flags="C_CONTIGUOUS") for kind in (np.int8, np.int16, np.uint32)]
-        self._scores.argtypes, self._scores.restype = pointers, None
-
-    @property
-    def arena(self):
-        """Its `Arena`: scratch and the window before it, which nobody needs between two calls."""
-        return Arena(self._scratch.nbytes + self.input.bytes, 0, {})
-
-    @property
-    def arena_bytes(self):
-        """Bytes of the whole arena."""
-        return self.arena.head_bytes
-
-    def _invoke(self, batch):
-        scores = np.empty((1, *self.output.shape), np.int16)
-        self._scores(np.ascontiguousarray(batch), scores, self._scratch)
-        return scores
+        window, scores = (
+            Tensor(shape, np.int8, *c99.quantisation(found)),
+            SCORES._replace(shape=(int(found["CLASSES"]),)),
+        )
+        scratch = np.empty(int(found["SCRATCH_WORDS"]), np.uint32)
+        sources = [Path(folder, name) for name in ("xnor.c", "xnor_layers.c")]
+        super().__init__(sources, "xnor_scores", window, scores, scratch, held=window)

@@ -11,7 +11,7 @@ import numpy as np
 from zoo import evaluation
 from zoo.atomic import whole_file
 from zoo.export import c99, keras_files
-from zoo.export.stream import open_stream
+from zoo.export.stream import open_stream, parts_of
 from zoo.export.tflm import TFLM
 from zoo.progress import bar
 from zoo.runtime.interpreter import LiteRT
@@ -40,11 +40,8 @@ def open_folder(folder, column_stride_samples):
         yield Exported({path.name: None}, model.kernels, model.run)
     if column_stride_samples:
         stream = open_stream(folder / "micro", column_stride_samples)
-        frontend, body = (
-            f"micro/{part}.tflite" if (folder / f"micro/{part}.tflite").exists() else f"micro/{source}"
-            for part, source in (("frontend", "frontend.c"), ("body", "xnor.c"))
-        )
-        arenas = {frontend: stream.frontend.arena_bytes, body: stream.body.arena_bytes}
+        names = [f"micro/{path.name}" for path in parts_of(folder / "micro")]
+        arenas = dict(zip(names, (stream.frontend.arena_bytes, stream.body.arena_bytes)))
         yield Exported(arenas, stream.kernels, stream.run)
     if (folder / "micro/model.tflite").exists():
         whole = TFLM(folder / "micro/model.tflite")
@@ -106,8 +103,8 @@ def front_end_decisions(folder, column_stride_samples, front, crops, labelling):
     `zoo.labelling`. The body is the same for both; a .tflite runs in LiteRT.
     """
     stream = open_stream(Path(folder) / "micro", column_stride_samples)
-    body = Path(folder) / "micro/body.tflite"
-    body = LiteRT(body, num_threads=2) if body.exists() else stream.body
+    _, body = parts_of(Path(folder) / "micro")
+    body = stream.body if body.suffix == ".c" else LiteRT(body, num_threads=2)
     changed = 0
     for waveforms in bar(crops, desc="front end: decisions", unit="clip"):
         exact = body.input.to_raw(front(waveforms, training=False).numpy())

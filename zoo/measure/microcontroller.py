@@ -12,6 +12,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.export import c99, micro, verify
 from zoo.export import graph as graphs
+from zoo.export.stream import parts_of
 from zoo.export.tflm import Arena
 from zoo.measure import boards
 from zoo.measure.arena import stream_memory
@@ -74,21 +75,17 @@ def told(report) -> str:
 
 def _stream(folder):
     """(reports of both parts, report of the whole) of an exported folder."""
-    files = {
-        part: f"micro/{part}.tflite" for part in ("frontend", "body") if (folder / f"micro/{part}.tflite").exists()
-    }
-    headers = folder / "micro/frontend.h", folder / "micro/xnor.h"
-    if "body" not in files and not headers[1].exists():
+    frontend, body = parts_of(folder / "micro")
+    if not body.exists():
         raise ZooError(f"{folder}: no micro/body.tflite; {FOLDER}")
-    if "frontend" not in files and not headers[0].with_suffix(".c").exists():
+    if not frontend.exists():
         raise ZooError(f"{folder}: no front end in micro/, so no stream; bench its micro/body.tflite alone")
-    parts = dict(zip(files, _of_files({name: folder / name for name in files.values()})))
-    if "body" not in parts:
-        parts["body"] = _of_c("micro/xnor.c", xnor_in_c(headers[1]))
-    body, body_row = parts["body"]
-    if "frontend" not in parts:
-        parts["frontend"] = _of_c("micro/frontend.c", front_end_in_c(headers[0], body.input.dtype))
-    front_end, front_row = parts["frontend"]
+    models = [path for path in (frontend, body) if path.suffix == ".tflite"]
+    opened = dict(zip(models, _of_files({f"micro/{path.name}": path for path in models})))
+    body, body_row = opened.get(body) or _of_c(body, xnor_in_c(body.with_suffix(".h")))
+    front_end, front_row = opened.get(frontend) or _of_c(
+        frontend, front_end_in_c(frontend.with_suffix(".h"), body.input.dtype)
+    )
     memory = stream_memory(front_end, body)
     rate_hz = _columns_per_s(folder / "micro/settings.h")
     columns_per_s = {"stream": rate_hz, "whole windows": DECISIONS_PER_S * body.input.shape[0]}
@@ -107,8 +104,8 @@ def _stream(folder):
     }
 
 
-def _of_c(name, part):
-    return part, _row(name, part.table_bytes, part.table_bytes, part.arena)
+def _of_c(source, part):
+    return part, _row(f"micro/{source.name}", part.table_bytes, part.table_bytes, part.arena)
 
 
 def _columns_per_s(settings):
