@@ -67,7 +67,7 @@ def draw_pictures(folder, model, seam_layer, metrics, history, tables):
     plots.per_class_scores(tables["per_class"], labels, folder / "per_class.png", title)
     measured = {}  # the stream in micro/ is one point: its rows follow each other and share their figures
     for path, row in metrics["files"].items():
-        name = "micro/ stream" if path.startswith(("micro/frontend", "micro/body")) else path
+        name = "micro/ stream" if path.startswith(("micro/frontend", "micro/body", "micro/xnor")) else path
         size_bytes = row["bytes"] + (measured[name][1] if name in measured else 0)
         interval = [math.nan if end is None else end for end in (row["low"], row["high"])]
         measured[name] = (name, size_bytes, row[metric], interval)
