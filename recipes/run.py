@@ -74,32 +74,41 @@ def run(recipe, args):
             raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
     if args.out.exists() and not args.out.is_dir():
         raise ZooError(f"{args.out} is no folder; pass another --out")
+
+    runs = own(distribution.own(RUNS)) if args.search else distribution.own(RUNS)
+    task, trainings = prepared(recipe, args, runs)
+    _, fold = trainings[0]
+    if is_study:
+        run_study(task, fold)
+    elif args.search:
+        run_search(task, fold)
+    elif len(trainings) == 1:
+        export_fold(task, fold, folders)
+    else:
+        cross_validation.cross_validate(task, trainings, folders)
+
+
+def prepared(recipe, args, runs):
+    """(the `Task`, [(seed, test fold), ...]) that the command line asks for. runs: where trainings are kept.
+
+    Raises: ZooError for bad input.
+    """
     front_end = recipe.front_ends[args.front_end]
     quantisation = Quantisation(args.ranges, args.max_drop, tuple(filter(None, args.forms.split(","))))
     quantisation.check(front_end)
     plan = recipe.train if args.epochs is None else recipe.train.with_epochs(args.epochs)
-
-    runs = own(distribution.own(RUNS)) if args.search else distribution.own(RUNS)
     builder = datasets.load(args.dataset, runs / "cache", args.data_dir, args.skip_bad)
     clips = pipeline.clips_at(builder, front_end.sample_rate_hz, runs / "cache", recipe.waveforms.trim_db)
     if args.classes:
         clips = _of_classes(clips, args.classes, builder)
     distribution.check_same("command or data", (args.command, builder.builder_config.name), distribution.strategy())
-    task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
     test_folds = builder.test_folds(clips.folds.tolist())
     if args.fold != "all":
         test_folds = [test_folds[0] if args.fold is None else args.fold]
+    task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
     if args.init_from:
         transfer.check(args.init_from, task.labels, test_folds)
-    trainings = [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]
-    if is_study:
-        run_study(task, test_folds[0])
-    elif args.search:
-        run_search(task, test_folds[0])
-    elif len(trainings) == 1:
-        export_fold(task, test_folds[0], folders)
-    else:
-        cross_validation.cross_validate(task, trainings, folders)
+    return task, [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]
 
 
 def as_asked(recipe, args):

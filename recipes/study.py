@@ -27,7 +27,7 @@ def run_study(task, fold):
     Raises: ZooError where --cells names none, and where a training fails.
     """
     args = task.args
-    cells = _chosen(args.cells)
+    cells = chosen(args.cells)
     folder = args.out / f"{task.recipe.name}-{args.dataset}-pruning"
     if folder.exists() and not args.overwrite:
         raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
@@ -45,7 +45,7 @@ def run_study(task, fold):
     print(f"\n{pruning.table(rows)}\n\n{folder}: python -m zoo report {folder} adds it to the results")
 
 
-def _chosen(patterns):
+def chosen(patterns):
     """The names of the cells that one of the patterns selects, in the grid's order."""
     patterns = patterns.split(",")
     for pattern in patterns:
@@ -59,7 +59,7 @@ def _side_by_side(task, fold, cells, seeds):
 
     Two that run at a time may not train the same: what they share is trained by the first of them.
     """
-    recipe = replace(task.recipe, variants=_variants(task, cells))
+    recipe = with_cells(task, cells).recipe
     waiting, trained = {}, set()
     for name in cells:
         waiting.setdefault(GRID[name].pruned, []).append(name)
@@ -95,7 +95,7 @@ def _job(task, fold, seed, names):
 def _trained(task, fold, cells):
     """(row, path of its decisions) of each cell for the seed of `task`; those that are not there are made."""
     train, _, test = task.split(fold)
-    task = replace(task, recipe=replace(task.recipe, variants=_variants(task, cells)))
+    task = with_cells(task, cells)
     task.args.allow_no_gain = True  # a method that does not pay is a result
     stages = Stages(task, train, task.run_folder(fold))
     for name in cells:
@@ -105,14 +105,15 @@ def _trained(task, fold, cells):
         yield json.loads(path.read_text()), path.with_suffix(".csv")
 
 
-def _variants(task, cells):
-    """Of the recipe: all that the cells are made by."""
+def with_cells(task, cells):
+    """The task with cells, and all that they are made by, as the variants of its recipe."""
     recipe = task.recipe
     backbone = recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
     before_seam = itertools.takewhile(lambda layer: layer.name != recipe.seam, backbone.layers if recipe.seam else ())
     first_block = tuple(layer.name for layer in before_seam if hasattr(layer, "filters"))
     variants = [GRID[name].variants(recipe.study, first_block) for name in cells]
-    return {name: steps for some in variants for name, steps in some.items()}
+    variants = {name: steps for some in variants for name, steps in some.items()}
+    return replace(task, recipe=replace(recipe, variants=variants))
 
 
 def _score(task, name, made, test, path):

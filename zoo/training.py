@@ -129,6 +129,16 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed, callbacks=(), objec
     return progress.history()
 
 
+def keep(model, folder, history):
+    """Leaves `model` in `folder` as a training that is done: `fit` there trains nothing and gives its weights.
+
+    history: (epochs, 3): loss, accuracy, learning rate.
+    """
+    progress = _Progress(model, Path(folder))
+    progress.losses.assign(history)
+    progress.manager.save()
+
+
 class _Reseed(keras.callbacks.Callback):
     """Dropout's numbers depend on seed and epoch alone, not on how many were drawn before."""
 

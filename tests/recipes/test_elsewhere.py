@@ -1,0 +1,68 @@
+"""What is trained on another machine comes back as a training that is done; what is not its weights is refused."""
+
+import pickle
+
+from zoo.backend import keras
+
+import numpy as np
+import pytest
+
+from tools import elsewhere
+from zoo.errors import ZooError
+
+ASKED = ["micro_acdnet", "--dataset", "esc10", "--data-dir", "sounds", "--fold", "1", "--epochs", "3"]
+
+
+@pytest.fixture
+def packed(tmp_path, write_tones, monkeypatch):
+    write_tones(tmp_path / "sounds")
+    monkeypatch.chdir(tmp_path)
+    elsewhere.main(["packed", *ASKED])
+    return jobs()
+
+
+def jobs():
+    with open("packed/jobs.pickle", "rb") as file:
+        return pickle.load(file)
+
+
+def trained(job, change=0.0):
+    """What the other machine would send for a net whose weights it changed, but for the scores of the crops."""
+    net = keras.Model.from_config(job["config"])
+    for layer in net.layers:
+        layer.set_weights([weight.astype(np.float32) for weight in job["weights"][layer.name]])
+    weights = {layer.name: [w + np.float32(change) for w in layer.get_weights()] for layer in net.layers}
+    return {
+        "weights": weights,
+        "history": [[0.5, 0.25, 0.1]] * len(job["rates"]),
+        "probe": net(job["probe"][:, :, None, None], training=False).numpy(),
+    }
+
+
+def come_back(result, folder="results"):
+    """In parts, as large nets come."""
+    whole = pickle.dumps(result)
+    elsewhere.Path(folder).mkdir()
+    for part, piece in enumerate((whole[:1000], whole[1000:])):
+        elsewhere.Path(folder, f"results.{part}").write_bytes(piece)
+
+
+def test_a_job_holds_the_plan_the_clips_that_train_and_the_rate_of_each_epoch(packed):
+    (job,) = packed
+    assert job["plan"]["epochs"] == len(job["rates"]) == 3
+    assert job["num_classes"] == 10 and len(job["clips"]["starts"]) == len(job["clips"]["targets"])
+    assert np.all(job["clips"]["ends"] > job["clips"]["starts"])
+
+
+def test_what_came_back_is_a_training_that_is_done(packed, capsys):
+    come_back({job["name"]: trained(job) for job in packed})
+    elsewhere.main(["packed", "--results", "results", *ASKED])
+    assert jobs() == []
+    elsewhere.main(["packed", *ASKED])  # without the results: runs/ has them now
+    assert jobs() == [] and "0 trainings" in capsys.readouterr().out
+
+
+def test_weights_that_do_not_give_the_scores_of_there_are_refused(packed):
+    come_back({job["name"]: trained(job, change=0.5) for job in packed})
+    with pytest.raises(ZooError, match="from that of elsewhere"):
+        elsewhere.main(["packed", "--results", "results", *ASKED])
