@@ -20,8 +20,6 @@ from zoo.errors import ZooError
 from zoo.export import card
 from zoo.export.folder import write_sums
 
-FOLDS = "folds"  # the folder of the first seed's weights and decisions; those of seed 3 lie in folds-seed3
-
 
 def cross_validate(task, trainings, folders):
     """Exports each of the `trainings`, (seed, test fold), as a run of its own, and then each variant's folder,
@@ -69,7 +67,8 @@ def collect(exported, folder, builder, args):
     with whole_folder(folder, args.overwrite) as unfinished:
         shutil.copytree(first, unfinished, dirs_exist_ok=True)
         for (seed, fold), of_one in exported.items():
-            kept = unfinished / (FOLDS if seed == first_seed else f"{FOLDS}-seed{seed}")
+            suffix = "" if seed == first_seed else f"-seed{seed}"
+            kept = unfinished / f"{decisions.FOLDS}{suffix}"
             kept.mkdir(exist_ok=True)
             shutil.copy(of_one / "model.h5", kept / f"{fold}.h5")
             shutil.copy(of_one / decisions.FILE, kept / f"{fold}.csv")

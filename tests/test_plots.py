@@ -210,3 +210,10 @@ def test_a_recording_and_its_events_are_drawn(num_labels, path):
     events = [Event(3.0 * i, 3.0 * i + 5, f"{LONG}_{i}", 0.1 * i) for i in range(num_labels)]
     assert plots.recording_and_events(overview, events, path, "night.flac") == path
     assert_drawn(path)
+
+
+@pytest.mark.parametrize("kinds", [("XNOR",), ("float", "pruned, int8", "XNOR")])
+def test_kinds_of_nets_stand_side_by_side_over_the_number_of_classes(kinds, path):
+    points = [(kind, number, 0.8, (0.7, 0.9)) for kind in kinds for number in (2, 18)]
+    assert plots.by_classes(points, path, "xnor_acdnet and what it was made of") == path
+    assert_drawn(path)

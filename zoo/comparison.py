@@ -70,7 +70,7 @@ def told(comparison):
 
 def _table(folder, file):
     """The decisions of a folder, by clips' names: over all folds where it holds several, of the first seed."""
-    paths = sorted((folder / "folds").glob("*.csv")) or [folder / decisions.FILE]
+    paths = decisions.kept(folder)
     if not paths[0].is_file():
         raise ZooError(f"{folder}: no {decisions.FILE}; pass a folder that a recipe exported")
     table = decisions.read(paths)

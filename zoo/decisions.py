@@ -5,10 +5,12 @@ where a clip has any number of classes, all of them.
 """
 
 import csv
+from pathlib import Path
 
 import numpy as np
 
 FILE = "decisions.csv"
+FOLDS = "folds"  # of a folder that holds several trainings: where those of the first seed lie, one file a test fold
 CLIP = ("file", "source", "fold", "class")
 
 
@@ -31,6 +33,12 @@ def read(paths):
             tables.append(list(csv.DictReader(file)))
     columns = [column for column in tables[0][0] if all(column in table[0] for table in tables)]
     return {column: np.array([row[column] for table in tables for row in table]) for column in columns}
+
+
+def kept(folder):
+    """Where a folder keeps its decisions: over all folds where it holds several, of the first seed."""
+    folder = Path(folder)
+    return sorted(folder.glob(f"{FOLDS}/*.csv")) or [folder / FILE]
 
 
 def by_clip(table):

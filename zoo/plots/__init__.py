@@ -11,3 +11,4 @@ from zoo.plots.pruning import pruning_study
 from zoo.plots.recording import recording_and_events
 from zoo.plots.scores import accuracy_against_size, confusion_matrix, per_class_scores, training_curves
 from zoo.plots.search import pareto
+from zoo.plots.signs import by_classes

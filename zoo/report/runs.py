@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from zoo import decisions
 from zoo.errors import ZooError
 from zoo.report import csv_file
 
@@ -35,7 +36,7 @@ COLUMNS = (
 
 
 def add_runs(folders, results=RESULTS):
-    """Adds a row for each exported folder's metrics.json, and keeps its card and pictures beside the csv.
+    """Adds a row for each exported folder's metrics.json, and keeps its card, pictures and decisions beside the csv.
 
     A row of the same model, fold, epochs, seed and data is replaced.
 
@@ -52,6 +53,10 @@ def add_runs(folders, results=RESULTS):
         kept.mkdir(parents=True, exist_ok=True)
         for told in (path.with_name("card.md"), *path.parent.glob("*.png")):
             shutil.copy(told, kept)
+        for table in filter(Path.is_file, decisions.kept(folder)):
+            place = kept / table.relative_to(folder)
+            place.parent.mkdir(exist_ok=True)
+            shutil.copy(table, place)
     results.mkdir(parents=True, exist_ok=True)
     csv_file.write(results / "runs.csv", COLUMNS, rows.values())
 
