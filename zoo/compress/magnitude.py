@@ -171,8 +171,8 @@ def wrap(backbone, zeros):
         stay, counted = int((~layer).sum()), counted_by_tfmot(layer)
         if counted != stay:
             raise ZooError(
-                f"{backbone.name}: of {layer.size} weights of {name} {stay} stay; TF-MOT, in float32, counts {counted}: "
-                "another share may be counted right"
+                f"{backbone.name}: of {name}'s {layer.size} weights {stay} stay; TF-MOT, in float32, counts {counted}: "
+                "pass another share"
             )
     twins, wrappers = {}, {}
 
