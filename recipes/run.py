@@ -15,7 +15,7 @@ from recipes import cross_validation, flags, settings
 from recipes.fold import export_fold
 from recipes.search import own, run_search
 from recipes.study import run_study
-from recipes.task import Task, is_exported
+from recipes.task import Task, folder_name, is_exported
 from zoo import datasets, distribution, pipeline, transfer
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
@@ -68,7 +68,7 @@ def run(recipe, args):
         raise ZooError(
             "--search trains one candidate at a time, of one seed; several machines share it: docs/search.md"
         )
-    folders = {} if is_grid else {variant: args.out / _folder_name(recipe, variant, args) for variant in variants}
+    folders = {} if is_grid else {variant: args.out / folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
         if folder.exists() and not args.overwrite and not is_exported(folder, args):
             raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
@@ -127,10 +127,3 @@ def _of_classes(clips, count, builder):
     if builder.MULTI_LABEL or not 2 <= count <= most:
         raise ZooError(f"--classes {count}: 2 to {most} of this data set, and clips of one class each")
     return clips.where(clips.targets < count)
-
-
-def _folder_name(recipe, variant, args):
-    classes = f"_{args.classes}classes" if args.classes else ""
-    front_end = "" if args.front_end == next(iter(recipe.front_ends)) else f"_{args.front_end}"
-    tuned = "_set" if args.set else ""
-    return f"{recipe.name}{front_end}{tuned}{classes}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"

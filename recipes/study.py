@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from recipes import flags
 from recipes.pruning import GRID
 from recipes.stages import Stages
+from recipes.task import model_name
 from zoo import assembly, decisions, evaluation, jobs
 from zoo.atomic import whole_file, whole_folder
 from zoo.errors import ZooError
@@ -28,7 +29,7 @@ def run_study(task, fold):
     """
     args = task.args
     cells = chosen(args.cells)
-    folder = args.out / f"{task.recipe.name}-{args.dataset}-pruning"
+    folder = args.out / f"{model_name(task.recipe, args)}-{args.dataset}-pruning"
     if folder.exists() and not args.overwrite:
         raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
     seeds = range(args.seed, args.seed + args.seeds)
@@ -123,7 +124,7 @@ def _score(task, name, made, test, path):
     figures = task.labelling.figures(scores, scores, test.targets, test.sources, seed)
     ending = made.steps[-1]
     row = {
-        "model": task.recipe.name,
+        "model": model_name(task.recipe, task.args),
         "dataset": task.args.dataset,
         "test_fold": task.args.fold,
         **vars(cell),

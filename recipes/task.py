@@ -53,6 +53,18 @@ class Task:
         return pipeline.judging_crops_of(clips, num_samples, waveforms.eval_crops, waveforms.padding)
 
 
+def model_name(recipe, args):
+    """The recipe's name, and what of the command line makes another net of it."""
+    classes = f"_{args.classes}classes" if args.classes else ""
+    front_end = "" if args.front_end == next(iter(recipe.front_ends)) else f"_{args.front_end}"
+    return f"{recipe.name}{front_end}{'_set' if args.set else ''}{classes}"
+
+
+def folder_name(recipe, variant, args):
+    """What the exported folder of a variant is called."""
+    return f"{model_name(recipe, args)}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"
+
+
 def is_exported(folder, args):
     """Whether a run of this command, killed later, had finished the folder."""
     if args.overwrite or not (folder / "metrics.json").is_file():

@@ -134,40 +134,49 @@ def _cells(rows, cited):
 
 
 def _claims(trained, rows, results):
-    """Lines: of which two methods the one is better, where all else is the same: where the interval of the difference,
-    over the same clips and seeds, does not hold 0.
+    """Lines: of which two methods, and of which two endings, the one is better, where all else is the same: where the
+    interval of the difference, over the same clips and seeds, does not hold 0.
     """
-    path = Path(results) / KEPT / f"{'-'.join(trained)}.csv"
-    judged = decisions.read([path])
-    lines = [
-        "",
-        "Which method is better, all else the same: the difference of the accuracies over the same clips and seeds,",
-        "with its 95 % interval (bootstrap over source recordings). An interval that holds 0 tells of no difference.",
-        "",
-        "| share removed | first block | ending | seeds | methods | points | better |",
-        "|---:|---|---|---:|---|---:|---|",
-    ]
-    heads = len(lines)
-    for (share, first_block, ending), some in csv_file.grouped(rows, CELL[1:]).items():
-        for one, other in combinations(csv_file.grouped(some, ("method",)).values(), 2):
+    judged = decisions.read([Path(results) / KEPT / f"{'-'.join(trained)}.csv"])
+    lines = []
+    for differing in ("method", "ending"):
+        if claims := list(_claims_about(differing, rows, judged)):
+            alike = [name for name in CELL if name != differing]
+            lines += [
+                "",
+                f"Which {differing} is better, all else the same: the difference of the accuracies over the same clips",
+                "and seeds, with its 95 % interval (bootstrap over source recordings). An interval that holds 0 tells",
+                "of no difference.",
+                "",
+                line([*(name.replace("_", " ").replace("share", "share removed") for name in alike), "seeds",
+                      f"{differing}s", "points", "better"]),
+                "|---|---|---|---:|---|---:|---|",
+                *claims,
+            ]  # fmt: skip
+    return lines
+
+
+def _claims_about(differing, rows, judged):
+    """A line for each two cells that differ in this column alone."""
+    alike = tuple(name for name in CELL if name != differing)
+    for shared, some in csv_file.grouped(rows, alike).items():
+        told = [percent(value) if name == "share" else value for name, value in zip(alike, shared)]
+        for one, other in combinations(csv_file.grouped(some, (differing,)).values(), 2):
             seeds = sorted({row["seed"] for row in one} & {row["seed"] for row in other})
             if seeds:
-                lines.append(
-                    line([percent(share), first_block, ending, len(seeds), *_claim(judged, one, other, seeds)])
-                )
-    return lines if len(lines) > heads else []
+                yield line([*told, len(seeds), *_claim(judged, one, other, seeds, differing)])
 
 
-def _claim(judged, one, other, seeds):
+def _claim(judged, one, other, seeds, differing):
     gained = np.zeros(len(judged["class"]))
     for sign, rows in ((1, one), (-1, other)):
         for row in rows:
             if row["seed"] in seeds:
                 gained += sign * (judged[column(row)] == judged["class"]) / len(seeds)
+    names = one[0][differing], other[0][differing]
     low, high = evaluation.interval(gained, judged["source"], SEED)
     if low is None:
-        return f"{one[0]['method']} - {other[0]['method']}", f"{100 * gained.mean():+.2f}", ""
-    names = one[0]["method"], other[0]["method"]
+        return f"{names[0]} - {names[1]}", f"{100 * gained.mean():+.2f}", ""
     better = names[0] if low > 0 else names[1] if high < 0 else ""
     told = f"{100 * gained.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
     return f"{names[0]} - {names[1]}", told, better
