@@ -8,7 +8,7 @@ import pytest
 from recipes import acdnet, run
 from recipes.pruning import GRID
 from zoo.models import acdnet as model
-from zoo.report import pruning
+from zoo.report import csv_file, pruning
 
 # A few filters a layer: each stage takes seconds.
 RECIPE = replace(
@@ -92,6 +92,23 @@ def test_the_report_shows_each_cell_beside_the_papers_and_claims_with_intervals(
     page = "\n".join(pruning.page(tmp_path))
     assert page.count("hybrid_taylor - hybrid_magnitude") + page.count("hybrid_magnitude - hybrid_taylor") == 1
     assert (tmp_path / "pruning" / "tiny_acdnet-esc10-1.png").stat().st_size > 10_000
+
+
+def test_endings_are_compared_where_all_else_is_the_same(studied, tmp_path):
+    """Of Taylor's net there is another ending, which is always right where the first is as it was."""
+    pruning.add(studied / "exported" / "tiny_acdnet-esc10-pruning", tmp_path)
+    rows = pruning.read(tmp_path)
+    (retrained,) = (row for row in rows if (row["method"], row["ending"]) == ("taylor", "retrained"))
+    csv_file.write(tmp_path / "pruning.csv", list(rows[0]), [*rows, {**retrained, "ending": "from_scratch"}])
+    path = tmp_path / "pruning" / "tiny_acdnet-esc10-1.csv"
+    decided = csv_file.read(path)
+    name = pruning.column({**retrained, "ending": "from_scratch"})
+    decided = [{**clip, name: clip["class"]} for clip in decided]
+    csv_file.write(path, list(decided[0]), decided)
+    wrong = sum(clip[pruning.column(retrained)] != clip["class"] for clip in decided) / len(decided)
+    (claim,) = (line for line in pruning.page(tmp_path) if "retrained - from_scratch" in line)
+    assert claim.startswith("| taylor | 80.00 | pruned | 1 |") and f"| {-100 * wrong:+.2f} (" in claim
+    assert not claim.endswith("| retrained |")
 
 
 def test_a_cell_that_is_not_in_the_grid_is_refused_with_one_that_is(studied, monkeypatch, capfd):
