@@ -10,6 +10,7 @@ from zoo.backend import keras
 
 import numpy as np
 from tensorflow_model_optimization.clustering import keras as tfmot
+from tensorflow_model_optimization.python.core.clustering.keras.cluster_config import GradientAggregation
 
 from zoo.compress import check_backbone, copy_of
 from zoo.errors import ZooError
@@ -53,8 +54,12 @@ class Cluster:
         def wrap(layer):
             if layer.name not in clustered:
                 return layer
+            # By their sum the gradients of a value's hundreds of weights would throw it about.
             return tfmot.cluster_weights(
-                layer, self.clusters, cluster_centroids_init=tfmot.CentroidInitialization.KMEANS_PLUS_PLUS
+                layer,
+                self.clusters,
+                cluster_centroids_init=tfmot.CentroidInitialization.KMEANS_PLUS_PLUS,
+                cluster_gradient_aggregation=GradientAggregation.AVG,
             )
 
         wrapped = keras.models.clone_model(copy_of(backbone), clone_function=wrap)
