@@ -25,6 +25,7 @@ HOMES = {
     "tensorflow_model_optimization": ("zoo.compress.cluster", "zoo.compress.magnitude", "zoo.compress.qat"),
     "keras_tuner": ("zoo.compress.search",),
     "matplotlib": ("zoo.plots",),
+    "PIL": ("zoo.plots",),  # matplotlib stands on it
     "tflite_micro": ("zoo.export.slim", "zoo.export.tflm"),
     "ai_edge_litert": ("zoo.export", "zoo.runtime"),
     "flatbuffers": ("zoo.export", "zoo.runtime.metadata"),

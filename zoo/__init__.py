@@ -3,4 +3,4 @@
 Importing `zoo` costs nothing: TensorFlow is loaded by the modules that train and export, through `zoo.backend`.
 """
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
