@@ -25,7 +25,7 @@ import soundfile
 
 from recipes import flags, run, study
 from recipes.stages import Stages
-from zoo import assembly, audio, distribution, training
+from zoo import assembly, audio, distribution, pipeline, training
 from zoo.augment import Augmentation
 from zoo.errors import ZooError
 from zoo.frontends import LogMel, Raw
@@ -65,11 +65,8 @@ def _job(stages, backbone, plan, name):
     front_end, waveforms = task.front_end, task.recipe.waveforms
     if waveforms.augmentation != Augmentation() or waveforms.sampling != "all" or task.recipe.masks:
         raise ZooError(f"{task.recipe.name}: augmented or balanced as elsewhere_jax.py is not")
-    _, first_of_kind, kind_of, size_of_kind = np.unique(
-        clips.targets, return_index=True, return_inverse=True, return_counts=True
-    )
-    window = 2048 if front_end.sample_rate_hz <= 32_000 else 4096
-    weights_db = audio.a_weighting_db(np.fft.rfftfreq(window, 1 / front_end.sample_rate_hz))
+    first_of_kind, size_of_kind = pipeline.kinds_of(clips)
+    window, weights = audio.level_window(front_end.sample_rate_hz)
     rng = np.random.default_rng(0)
     return {
         "name": name,
@@ -87,13 +84,13 @@ def _job(stages, backbone, plan, name):
         "mix": waveforms.mix,
         "front_end": _spec(front_end),
         "level_window": tf.signal.hann_window(window).numpy(),
-        "level_weights": (10 ** (weights_db / 10)).astype(np.float32),
+        "level_weights": weights,
         "clips": {
             "starts": clips.starts.astype(np.int32),
             "ends": clips.ends.astype(np.int32),
             "targets": clips.targets.astype(np.int32),
-            "first_of_kind": first_of_kind[kind_of].astype(np.int32),
-            "size_of_kind": size_of_kind[kind_of].astype(np.int32),
+            "first_of_kind": first_of_kind.astype(np.int32),
+            "size_of_kind": size_of_kind.astype(np.int32),
         },
         "probe": rng.uniform(-0.1, 0.1, (PROBES, front_end.num_samples)).astype(np.float32),
     }

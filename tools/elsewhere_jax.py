@@ -228,11 +228,13 @@ def _half(weight):
     return half if np.isfinite(half).all() else weight
 
 
+OF_ONE = ("name", "clips", "weights", "seed", "rates", "probe")  # what each job has of its own
+
+
 def kind_of(job):
     """What jobs that one `Trainer` can train have in common."""
-    plan = {**job["plan"], "epochs": 0}
-    alike = {name: job[name] for name in ("config", "num_samples", "num_classes", "samples", "max_stretch", "mix")}
-    return pickle.dumps((alike, plan, len(job["clips"]["starts"])))
+    alike = {name: value for name, value in job.items() if name not in OF_ONE}
+    return pickle.dumps(({**alike, "plan": {**job["plan"], "epochs": 0}}, len(job["clips"]["starts"])))
 
 
 def train_alike(jobs, folder, until):

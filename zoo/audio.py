@@ -112,6 +112,13 @@ def a_weighting_db(frequency_hz):
 LEVEL_FLOOR_DB = -80.0  # silence has a level too, or two silent crops could not be mixed
 
 
+def level_window(sample_rate_hz):
+    """(samples of a window of `level_db`, the A curve's factor for the power at each of its frequencies)."""
+    window = 2048 if sample_rate_hz <= 32_000 else 4096  # about 0.1 s, as EnvNet-v2 has it
+    weights = 10 ** (a_weighting_db(np.fft.rfftfreq(window, 1 / sample_rate_hz)) / 10)
+    return window, weights.astype(np.float32)
+
+
 def level_db(waveform, sample_rate_hz):
     """Loudest A-weighted level of any window, in dB, scalar. Runs in a graph.
 
@@ -119,8 +126,7 @@ def level_db(waveform, sample_rate_hz):
 
     Source: Tokozume et al. 2018 (EnvNet-v2), whose gains g1 and g2 enter equation 3 of the ACDNet paper.
     """
-    window = 2048 if sample_rate_hz <= 32_000 else 4096  # about 0.1 s, as EnvNet-v2 has it
+    window, weights = level_window(sample_rate_hz)
     power = tf.square(tf.abs(tf.signal.stft(waveform, window, window // 2)))  # (windows, frequencies)
-    weights = 10 ** (a_weighting_db(np.fft.rfftfreq(window, 1 / sample_rate_hz)) / 10)
-    loudest = tf.reduce_max(tf.linalg.matvec(power, tf.constant(weights, tf.float32)))
+    loudest = tf.reduce_max(tf.linalg.matvec(power, tf.constant(weights)))
     return 10 * tf.math.log(tf.maximum(loudest, 10 ** (LEVEL_FLOOR_DB / 10))) / np.log(10)

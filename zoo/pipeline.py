@@ -192,14 +192,21 @@ def _tensor(samples):
     return tf.experimental.dlpack.from_dlpack(samples.__dlpack__()) if is_aligned else tf.constant(samples)
 
 
-def _each_in_turn(clips, seed, examples_per_epoch):
-    """Function (example's number, a draw) -> (clip, its partner in mixing): each clip once, then once more."""
-    # Of several classes no two clips count as alike: each is a kind of its own.
+def kinds_of(clips):
+    """(first clip of each clip's kind, how many are of it): none is mixed with its own kind, which stands together.
+
+    A kind is a class; of several classes no two clips count as alike: each is a kind of its own.
+    """
     kinds = clips.targets if clips.targets.ndim == 1 else np.arange(len(clips))
     _, first_of_kind, kind_of, size_of_kind = np.unique(
         kinds, return_index=True, return_inverse=True, return_counts=True
     )
-    first_of, size_of = tf.constant(first_of_kind[kind_of]), tf.constant(size_of_kind[kind_of])
+    return first_of_kind[kind_of], size_of_kind[kind_of]
+
+
+def _each_in_turn(clips, seed, examples_per_epoch):
+    """Function (example's number, a draw) -> (clip, its partner in mixing): each clip once, then once more."""
+    first_of, size_of = map(tf.constant, kinds_of(clips))
 
     def pair(number, draw):
         epoch, position = number // examples_per_epoch, number % examples_per_epoch

@@ -1,6 +1,7 @@
 """What is trained on another machine comes back as a training that is done; what is not its weights is refused."""
 
 import pickle
+from pathlib import Path
 
 from zoo.backend import keras
 
@@ -42,9 +43,9 @@ def trained(job, change=0.0):
 def come_back(result, folder="results"):
     """In parts, as large nets come."""
     whole = pickle.dumps(result)
-    elsewhere.Path(folder).mkdir()
+    Path(folder).mkdir()
     for part, piece in enumerate((whole[:1000], whole[1000:])):
-        elsewhere.Path(folder, f"results.{part}").write_bytes(piece)
+        Path(folder, f"results.{part}").write_bytes(piece)
 
 
 def test_a_job_holds_the_plan_the_clips_that_train_and_the_rate_of_each_epoch(packed):

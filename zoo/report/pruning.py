@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo import decisions, evaluation, plots
+from zoo import decisions, plots
 from zoo.errors import ZooError
-from zoo.report import csv_file, published
+from zoo.report import csv_file, paired, published
 from zoo.report.cells import count, interval, line, percent
 from zoo.report.runs import RESULTS
 
@@ -35,7 +35,6 @@ PAPERS_ROWS = {
 }
 PAPERS_ENDINGS = {"fine_tuned": "fine-tuned", "retrained": "re-trained", "from_scratch": "from scratch"}
 PAPERS_TABLES = {"0.8": "table 8", "0.85": "table 9"}
-SEED = 0  # of the bootstrap
 
 
 def write(folder, rows, tables):
@@ -174,12 +173,8 @@ def _claim(judged, one, other, seeds, differing):
             if row["seed"] in seeds:
                 gained += sign * (judged[column(row)] == judged["class"]) / len(seeds)
     names = one[0][differing], other[0][differing]
-    low, high = evaluation.interval(gained, judged["source"], SEED)
-    if low is None:
-        return f"{names[0]} - {names[1]}", f"{100 * gained.mean():+.2f}", ""
-    better = names[0] if low > 0 else names[1] if high < 0 else ""
-    told = f"{100 * gained.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
-    return f"{names[0]} - {names[1]}", told, better
+    told, sign = paired.difference(gained, judged["source"])
+    return f"{names[0]} - {names[1]}", told, ("", *names)[sign]
 
 
 def _papers(cited, method, share, first_block, ending):

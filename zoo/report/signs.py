@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from zoo import decisions, evaluation, plots
+from zoo import decisions, plots
+from zoo.report import paired
 from zoo.report.cells import count, interval, line
 from zoo.report.runs import RESULTS, folder_name, read_runs
 
@@ -17,7 +18,6 @@ FILES = {
     INT8: ("micro", "micro/body.tflite"),
     SIGNS: ("micro", "micro/xnor.c"),
 }
-SEED = 0  # of the bootstrap
 
 
 def page(results=RESULTS):
@@ -101,10 +101,8 @@ def _claim(group, kind, results):
     if None in found:
         return line([*where, "", "its decisions were not kept"])
     (correct, sources), (others, _) = found
-    gained = correct.astype(int) - others
-    low, high = evaluation.interval(gained, sources, SEED)
-    verdict = "better" if low > 0 else "behind" if high < 0 else "level"
-    return line([*where, f"{100 * gained.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})", verdict])
+    told, sign = paired.difference(correct.astype(int) - others, sources)
+    return line([*where, told, ("level", "better", "behind")[sign]])
 
 
 def _correct(kind, run, results):
