@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tools import cortex_m
 from zoo.errors import ZooError
 from zoo.export import seam
 from zoo.export.log_mel_c import LogMelC, write_log_mel
@@ -47,11 +48,12 @@ RANGES = {"decibel": 130.0, "natural": 30.0}  # full scale, over these floors, l
 INT8 = Tensor((), np.int8, 0.3, -128)
 STRICT = ("-Wall", "-Wextra", "-Werror")
 CORES = {
-    "cortex-m4": ("-mthumb", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
-    "cortex-m0": ("-mthumb", "-mcpu=cortex-m0", "-mfloat-abi=soft"),
+    "cortex-m4": cortex_m.WITH_FLOAT_UNIT,
+    "cortex-m0": ["-mthumb", "-mcpu=cortex-m0", "-mfloat-abi=soft"],
 }
 DEVICE_MAIN = """
 #include <stdio.h>
+#include "clock.h"
 #include "frontend.h"
 
 extern void _start(void);
@@ -72,7 +74,9 @@ int main(void)
 {
     FILE *in = fopen("pcm", "rb"), *out = fopen("columns", "wb");
     while (fread(pcm, sizeof pcm, 1, in) == 1) {
+        board_start_clock();
         frontend_column(pcm, column, scratch);
+        printf("%llu\\n", board_instructions());
         fwrite(column, sizeof column, 1, out);
     }
     return fclose(out);
@@ -291,10 +295,10 @@ def test_a_microcontroller_gives_the_bytes_of_the_host(made_pcm, real_pcm, tmp_p
     # rdimon: files are the host's. Without flags for it: the source itself keeps multiply and add apart.
     where = "-Wl,--section-start=.vectors=0,-Tdata=0x20000000,-e,reset"
     sources = ("frontend.c", "main.c")
-    run_in(tmp_path, "arm-none-eabi-gcc", "-std=c99", "-O2", *STRICT, *CORES[core], *sources, "--specs=rdimon.specs",
-           where, "-lm", "-o", "main.elf")  # fmt: skip
-    run_in(tmp_path, "qemu-system-arm", "-M", "mps2-an386", "-nographic", "-kernel", "main.elf",
-           "-semihosting-config", "enable=on,target=native")  # fmt: skip
+    command = ["arm-none-eabi-gcc", "-std=c99", "-Os", *STRICT, *CORES[core], f"-I{cortex_m.BOARD}", *sources]
+    run_in(tmp_path, *command, "--specs=rdimon.specs", where, "-lm", "-o", "main.elf")
+    told = run_in(tmp_path, *cortex_m.QEMU, *cortex_m.COUNTING, "-kernel", "main.elf")
+    print(f"{np.mean([int(line) for line in told.splitlines()]):,.0f} instructions a column")
     columns = np.fromfile(tmp_path / "columns", np.int8)
     np.testing.assert_array_equal(columns, columns_of(runner, frames).ravel())
     assert len(np.unique(columns)) > 150

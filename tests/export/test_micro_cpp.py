@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.export.board.programs import BOARD, CORTEX_M4, STRICT, WITH_FLOAT_UNIT, compiled, require, run
+from tests.export.board.programs import BOARD, STRICT, compiled, require, run
+from tools.cortex_m import CORTEX_M4, WITH_FLOAT_UNIT
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, micro
 from zoo.export.tflm import TFLM

@@ -9,7 +9,8 @@ from zoo.backend import keras, tf
 import numpy as np
 import pytest
 
-from tests.export.board.programs import BOARD, WITH_FLOAT_UNIT, compiled, require, run
+from tests.export.board.programs import BOARD, compiled, require, run
+from tools.cortex_m import COUNTING, WITH_FLOAT_UNIT
 from zoo import assembly, pipeline
 from zoo.compress import binary, copy_of
 from zoo.export import c99, graph, seam, signs, xnor, xnor_c
@@ -268,7 +269,7 @@ def test_on_a_cortex_m4_it_gives_the_hosts_bytes_for_a_fifth_of_floats_instructi
         command = ["arm-none-eabi-gcc", "-std=c99", "-O2", *WITH_FLOAT_UNIT, *paths, "-c", source, "-o", objects[-1]]
         subprocess.run(command, check=True)
     program = compiled("cortex-m4", tmp_path / "count", [BOARD / "xnor_count.cc", *objects], *paths)
-    ran = run("cortex-m4", program, "-icount", "shift=0")
+    ran = run("cortex-m4", program, *COUNTING)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     scores, counted, in_float, unlike = ran.stdout.splitlines()
     c = xnor_c.XnorC(micro.folder)

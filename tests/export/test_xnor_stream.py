@@ -8,7 +8,8 @@ from zoo.backend import keras
 import numpy as np
 import pytest
 
-from tests.export.board.programs import WITH_FLOAT_UNIT, compiled, require, run
+from tests.export.board.programs import compiled, require, run
+from tools.cortex_m import WITH_FLOAT_UNIT
 from zoo import assembly
 from zoo.compress import binary
 from zoo.errors import ZooError

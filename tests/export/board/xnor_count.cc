@@ -1,28 +1,13 @@
 // Runs xnor.c and the same network in float32 once each, and prints the scores, the instructions that each took, and
 // how many signs before the last layer the two have otherwise.
-//
-// With QEMU's -icount shift=0 an instruction takes a nanosecond, and the 25 MHz timer of the core counts 40 of them.
 #include <cstdio>
 
+#include "clock.h"
 #include "float_body.h"
 #include "float_layers.h"
 #include "xnor.h"
 
 namespace {
-
-volatile std::uint32_t* const kControl = reinterpret_cast<std::uint32_t*>(0xE000E010);
-volatile std::uint32_t* const kReload = reinterpret_cast<std::uint32_t*>(0xE000E014);
-volatile std::uint32_t* const kCurrent = reinterpret_cast<std::uint32_t*>(0xE000E018);
-constexpr std::uint32_t kTicks = 0xFFFFFF;
-constexpr unsigned kInstructionsPerTick = 40;
-
-void Start() {
-  *kReload = kTicks;
-  *kCurrent = 0;
-  *kControl = 5;
-}
-
-unsigned Instructions() { return (kTicks - *kCurrent) * kInstructionsPerTick; }
 
 std::uint32_t scratch[XNOR_SCRATCH_WORDS];
 std::int16_t scores[XNOR_CLASSES];
@@ -31,12 +16,12 @@ float maps[2][kFloatMap];
 }  // namespace
 
 int main() {
-  Start();
+  board_start_clock();
   xnor_scores(g_columns, scores, scratch);
-  const unsigned counted = Instructions();
+  const unsigned long long counted = board_instructions();
   for (std::int16_t score : scores) std::printf("%d ", score);
 
-  Start();
+  board_start_clock();
   const float* taken = g_image;
   int at = 0;
   for (const FloatLayer& layer : g_float_layers) {
@@ -44,9 +29,9 @@ int main() {
     taken = maps[at];
     at = 1 - at;
   }
-  const unsigned in_float = Instructions();
+  const unsigned long long in_float = board_instructions();
   unsigned unlike = 0;
   for (unsigned i = 0; i < kSums; ++i) unlike += taken[i] != g_sums[i];
-  std::printf("\n%u\n%u\n%u\n", counted, in_float, unlike);
+  std::printf("\n%llu\n%llu\n%u\n", counted, in_float, unlike);
   return 0;
 }
