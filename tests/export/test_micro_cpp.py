@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.export.board.programs import BOARD, STRICT, compiled, require, run
+from tests.export.board.programs import BOARD, STRICT, compiled, require, run, stand_in
 from tools.cortex_m import CORTEX_M4, WITH_FLOAT_UNIT
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, micro
@@ -97,11 +97,7 @@ def folder(tmp_path, files, recording):
     folder, include = tmp_path / "micro", tmp_path / "include"
     folder.mkdir()
     micro.write_micro(folder, **arguments(files, recording.golden))
-    for source in folder.glob("*.h"):
-        for header in re.findall(r'^#include "(tensorflow/.+)"$', source.read_text(), re.MULTILINE):
-            (include / header).parent.mkdir(parents=True, exist_ok=True)
-            (include / header).write_text('#pragma once\n#include "stand_in.h"\n')
-    micro.write_c_array(recording.columns.tobytes(), "columns", include)
+    stand_in(folder, include, recording.columns)
     return folder
 
 

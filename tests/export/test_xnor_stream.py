@@ -1,4 +1,6 @@
-"""An XNOR-Net over a log-mel, exported: a stream that is C alone, with the bytes of the Python run on every machine."""
+"""An XNOR-Net, exported: over a log-mel a stream that is C alone, over a waveform one whose front end TFLM runs; both
+with the bytes of the Python run on every machine.
+"""
 
 import re
 import subprocess
@@ -8,19 +10,19 @@ from zoo.backend import keras
 import numpy as np
 import pytest
 
-from tests.export.board.programs import compiled, require, run
+from tests.export.board.programs import compiled, require, run, stand_in
 from tools.cortex_m import WITH_FLOAT_UNIT
 from zoo import assembly
 from zoo.compress import binary
 from zoo.errors import ZooError
 from zoo.export import keras_files, tflite
-from zoo.export.folder import Quantisation, write_models
+from zoo.export.folder import DECISION_S, Quantisation, golden_sound, write_models
 from zoo.export.metadata import About
 from zoo.export.stream import open_stream
-from zoo.frontends import LogMel
+from zoo.frontends import LogMel, Raw
 from zoo.labelling import Multiclass
 from zoo.measure import files, microcontroller
-from zoo.models import xnor_acdnet
+from zoo.models import acdnet, xnor_acdnet
 from zoo.runtime.interpreter import LiteRT
 
 FRONT_END = LogMel(num_samples=8_000, num_mels=16, n_fft=256, window_samples=256, hop_samples=160)
@@ -54,10 +56,10 @@ def exported(net, tmp_path_factory):
     return folder, written
 
 
-def write(folder, net, **asked):
+def write(folder, net, front_end=FRONT_END, seam_layer="", **asked):
     crops = sounds(np.random.default_rng(1), 16)
-    about = About("signs", "", "", "", "CC BY 4.0")
-    return write_models(folder, FRONT_END, net, "", crops, None, Multiclass(LABELS), Quantisation(**asked), about)
+    about, quantisation = About("signs", "", "", "", "CC BY 4.0"), Quantisation(**asked)
+    return write_models(folder, front_end, net, seam_layer, crops, None, Multiclass(LABELS), quantisation, about)
 
 
 def test_micro_is_c_alone_and_the_apps_files_are_there(exported):
@@ -75,19 +77,44 @@ def test_micro_is_c_alone_and_the_apps_files_are_there(exported):
     assert written.binary_products > 0 and written.sensitivity == []
 
 
-@pytest.mark.parametrize("target", ["host", "cortex-m4"])
-def test_the_self_test_passes_on_the_bytes_of_the_python_run(exported, target, tmp_path):
-    folder = exported[0] / "micro"
-    compiler, *flags = ["gcc"] if target == "host" else ["arm-none-eabi-gcc", *WITH_FLOAT_UNIT]
+def self_test(folder, target, build, *flags):
+    """What the exported self-test says, its C compiled as C; flags: of its C++."""
+    compiler, *core = ["gcc"] if target == "host" else ["arm-none-eabi-gcc", *WITH_FLOAT_UNIT]
     require(compiler)
     objects = []
     for source in folder.glob("*.c"):
-        objects.append(tmp_path / f"{source.stem}.o")
+        objects.append(build / f"{source.stem}.o")
         strict = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run([compiler, *strict, *flags, "-c", source, "-o", objects[-1]], check=True)
-    ran = run(target, compiled(target, tmp_path / "self_test", [*folder.glob("*.cc"), *objects], f"-I{folder}"))
+        subprocess.run([compiler, *strict, *core, "-c", source, "-o", objects[-1]], check=True)
+    ran = run(target, compiled(target, build / "self_test", [*folder.glob("*.cc"), *objects], f"-I{folder}", *flags))
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert ran.stdout.splitlines()[-1].startswith("passed: 3 of 3 decisions as expected")
+    return ran.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("target", ["host", "cortex-m4"])
+def test_the_self_test_passes_on_the_bytes_of_the_python_run(exported, target, tmp_path):
+    assert self_test(exported[0] / "micro", target, tmp_path).startswith("passed: 3 of 3 decisions as expected")
+
+
+@pytest.fixture(scope="module")
+def over_a_waveform(tmp_path_factory):
+    """micro/ with a learned front end, and what it is compiled with where recorded columns stand for that."""
+    keras.utils.set_random_seed(0)
+    net = xnor_acdnet.build((8_000, 1, 1), 3, 16_000, (4, 6, 5, 9, 12, 14, 17, 20, 22, 25, 31, 13))
+    folder = tmp_path_factory.mktemp("waveform")
+    written = write(folder, binary.folded(net), front_end=Raw(16_000, 8_000), seam_layer=acdnet.SEAM)
+    stride = written.column_stride_samples
+    stream = open_stream(folder / "micro", stride)
+    pcm = golden_sound(16_000, stream.window_samples + 2 * stride * round(DECISION_S * 16_000 / stride))
+    heard = np.lib.stride_tricks.sliding_window_view(pcm, stream.frontend.input_shape[0])[::stride]
+    return folder / "micro", *stand_in(folder / "micro", folder / "include", stream.frontend.run_raw(heard))
+
+
+@pytest.mark.parametrize("target", ["host", "cortex-m4"])
+def test_behind_a_front_end_in_tflm_the_self_test_passes_as_well(over_a_waveform, target, tmp_path):
+    folder, flags, columns = over_a_waveform
+    assert (folder / "xnor.c").exists() and not (folder / "body.h").exists()
+    assert self_test(folder, target, tmp_path, *flags, columns).startswith("passed: 3 of 3 decisions as expected")
 
 
 def test_the_stream_decides_as_the_keras_model_on_the_columns_that_it_hears(exported, net):

@@ -1,5 +1,6 @@
 """Programs of exported sources, for this host and for a Cortex-M4 in QEMU."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools import cortex_m
+from zoo.export import micro
 
 BOARD = Path(__file__).parent
 STRICT = ["-Wall", "-Wextra", "-Werror", "-O1"]
@@ -35,3 +37,16 @@ def run(target, program, *options):
     if target != "host":
         return cortex_m.run(program, *options)
     return subprocess.run([program], capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+
+
+def stand_in(folder, include, columns):
+    """Writes to `include` what an exported micro/ is compiled with in place of TFLM: the record of a Python run.
+
+    Returns flags, and the source of the recorded columns. Shape: columns is (columns, 1, ...), as they enter the body
+    """
+    for source in folder.glob("*.h"):
+        for header in re.findall(r'^#include "(tensorflow/.+)"$', source.read_text(), re.MULTILINE):
+            (include / header).parent.mkdir(parents=True, exist_ok=True)
+            (include / header).write_text('#pragma once\n#include "stand_in.h"\n')
+    micro.write_c_array(columns.tobytes(), "columns", include)
+    return [f"-I{path}" for path in (folder, include, BOARD, BOARD / "tflm")], include / "columns.cc"

@@ -9,7 +9,11 @@
 #include <cstdint>
 #include <cstdio>
 
+#if __has_include("body.h")
 #include "body.h"
+#else
+constexpr const unsigned char* g_body = nullptr;  // it is C code
+#endif
 #include "recorded.h"
 
 #ifndef SCHEMA_VERSION
