@@ -128,11 +128,18 @@ def sound():
 
 
 # Files of some minutes each: begun first, so that no process is left alone with one at the end.
-LONGEST = ("test_run.py", "test_variants.py", "test_micro_cpp.py", "test_foreign.py", "test_taylor.py")
+LONGEST = (
+    "test_variants.py",
+    "test_contract.py",
+    "test_run.py",
+    "test_folds.py",
+    "test_search.py",
+    "test_magnitude.py",
+)
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 def pytest_addoption(parser):

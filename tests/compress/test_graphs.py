@@ -5,7 +5,7 @@ from zoo.backend import keras
 import numpy as np
 import pytest
 
-from zoo import assembly, pipeline, training
+from zoo import assembly, pipeline
 from zoo.compress import surgery
 from zoo.compress.channels import PruneChannels
 from zoo.compress.taylor import count_channels
@@ -20,14 +20,8 @@ layers = keras.layers
 FRONT_END = LogMel(
     num_samples=20_000, sample_rate_hz=20_000, num_mels=32, n_fft=1024, window_samples=800, hop_samples=400
 )
-PLAN = Plan(epochs=80, batch_size=25, learning_rate=0.1, warmup_epochs=5)
-PRUNING = PruneChannels(
-    share=0.5,
-    plan=Plan(batch_size=25, learning_rate=0.02, warmup_epochs=0, drops_at=(1.0,)),
-    channels_per_step=4,
-    epochs_per_step=2,
-    rounds=2,
-)
+EPOCHS = 25
+PRUNING = PruneChannels(share=0.5, plan=Plan(batch_size=25), channels_per_step=4, epochs_per_step=2, rounds=2)
 
 
 def convolution(x, name, filters, kernel=3, strides=1):
@@ -72,35 +66,36 @@ def recurrent(shape):
     return scored(inputs, layers.LSTM(12, unroll=True, name="lstm")(x))
 
 
-@pytest.mark.parametrize("build", [residual, depthwise, recurrent])
-def test_half_of_the_channels_go_and_the_fine_tuned_net_runs_as_a_file(esc10_clips, build, tmp_path):
-    def finetune(backbone, plan, stage, callbacks=(), objective=None):
-        def batches(first, last):
-            return pipeline.mixed_crops(
-                esc10_clips, FRONT_END.num_samples, 10, pipeline.Waveforms(), 0, plan.batch_size, first, last
-            )
+@pytest.fixture(scope="module")
+def heard(esc10_clips):
+    """(a crop of each of 50 clips, its columns, its class)."""
+    waveforms, targets = pipeline.unmixed_crops(esc10_clips, FRONT_END.num_samples, 50, seed=1)
+    return waveforms, FRONT_END.build_tflite_twin().predict(waveforms, verbose=0), targets
 
-        join, steps = assembly.join(FRONT_END.build(), backbone), pipeline.steps_per_epoch(esc10_clips, plan.batch_size)
-        return training.fit(join, plan, batches, steps, tmp_path / stage, 0, callbacks, objective)
+
+@pytest.mark.parametrize("build", [residual, depthwise, recurrent])
+def test_half_of_the_channels_go_and_the_fine_tuned_net_runs_as_a_file(heard, build):
+    waveforms, columns, targets = heard
+
+    def finetune(backbone, plan, stage, callbacks=(), objective=None):
+        backbone.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy")
+        labels = np.eye(10, dtype=np.float32)[targets]
+        fitted = backbone.fit(columns, labels, plan.batch_size, plan.epochs, verbose=0, callbacks=list(callbacks))
+        return fitted.history["loss"]
 
     keras.utils.set_random_seed(0)
-    net = build(FRONT_END.build().output_shape[1:])
-    finetune(net, PLAN, "base")
+    net, plan = build(columns.shape[1:]), PRUNING.plan.with_epochs(EPOCHS)
+    finetune(net, plan, "base")
     pruned = PRUNING(net, finetune)
     left, groups = -(-count_channels(net) // 2), np.concatenate([*surgery.channels_of(net).groups.values()])
     assert left <= count_channels(pruned) < left + np.bincount(groups[groups >= 0]).max()  # tied ones go together
     assert payoff.unpaid(payoff.cost_of(net), payoff.cost_of(pruned), PRUNING.lowers) == []
-    history = finetune(pruned, PLAN, "fine_tune")
-    losses = [epoch["loss"] for epoch in history]
-    # Means of ten epochs stray by 0.03: the recurrent net, which learns slowest, had 1.51 and 1.52 on one processor.
-    assert np.mean(losses[-10:]) < np.mean(losses[:10]) + 0.03
+    losses = finetune(pruned, plan, "fine_tune")
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
-    waveforms, targets = pipeline.unmixed_crops(esc10_clips, FRONT_END.num_samples, 50, seed=1)
-    twin = FRONT_END.build_tflite_twin()
-    columns = twin.predict(waveforms, verbose=0)
     wanted = pruned.predict(columns, verbose=0)
-    assert (wanted.argmax(axis=1) == targets).mean() > 0.3  # chance is 0.1; these clips were trained on, in mixtures
-    found = LiteRT(tflite.to_float(assembly.join(twin, pruned))).run(waveforms)
+    assert (wanted.argmax(axis=1) == targets).mean() > 0.3  # chance is 0.1; these crops were trained on
+    found = LiteRT(tflite.to_float(assembly.join(FRONT_END.build_tflite_twin(), pruned))).run(waveforms)
     np.testing.assert_allclose(found, wanted, atol=1e-4)  # float32 in another order, through a logarithm
     eight_bits = tflite.to_int8(pruned, columns)
     for runner in (LiteRT(eight_bits), TFLM(eight_bits)):

@@ -2,6 +2,7 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 from zoo.backend import keras
@@ -61,14 +62,22 @@ def test_files_open_with_tensorflow_and_kapre_alone(folder):
 def test_a_file_that_keras_3_cannot_open_is_told_in_one_line(tmp_path):
     (tmp_path / "model.h5").write_bytes(b"no HDF5")
     with pytest.raises(ZooError, match=r"model\.h5: Keras 3 could not open or save it: \w+: .+$") as error:
-        Keras3(tmp_path / "model.h5").run(np.zeros((1, 16), np.float32))
+        Keras3(tmp_path / "model.h5")
     assert "\n" not in str(error.value)
 
 
-def test_keras_3_process_scores_any_number_of_batches(folder):
-    model, waveforms = Keras3(folder / "model.keras"), np.load(folder / "waveforms.npy")
-    twice = np.concatenate([model.run(waveforms[:1]), model.run(waveforms[1:])])
-    np.testing.assert_allclose(twice, np.load(folder / "scores.npy"), atol=1e-5)  # as above
+def test_one_keras_3_process_scores_any_number_of_batches_and_models_and_may_die(folder, monkeypatch):
+    waveforms, scores = np.load(folder / "waveforms.npy"), np.load(folder / "scores.npy")
+    monkeypatch.chdir(folder)  # whatever folder the process was begun in
+    model, other = Keras3(Path("model.keras")), Keras3(folder / "model.h5")
+    twice = np.concatenate([model.run(waveforms[:1]), other.run(waveforms[1:])])
+    np.testing.assert_allclose(twice, scores, atol=1e-5)  # as above
+    process = Keras3._process
+    process.kill()
+    with pytest.raises(ZooError, match="model.keras: Keras 3 could not open or save it: "):
+        model.run(waveforms)
+    np.testing.assert_allclose(Keras3(folder / "model.keras").run(waveforms), scores, atol=1e-5)
+    assert Keras3._process is not process
 
 
 FOREIGN = """
@@ -164,7 +173,7 @@ def described(theirs, monkeypatch):
         def __init__(self, path, *_):
             self.told, self.scores = pickle.loads((theirs / "described").read_bytes())[path.stem]
 
-        def read(self):
+        def describe(self):
             return self.told
 
         def run(self, _):

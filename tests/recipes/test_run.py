@@ -28,6 +28,7 @@ LABELS = (
 )  # fmt: skip
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 ESC10 = ("--dataset", "esc10", "--data-dir", "esc10")  # the folder that `workplace` and `fresh` hold
+SHORT = ("--fold", "1", "--epochs", "1", "--quick")
 CROPS = 3  # a clip, of --quick
 NUM_SAMPLES = 30_225
 
@@ -86,7 +87,7 @@ def workplace(tmp_path_factory):
 
 def run_recipe(workplace, *flags):
     finished = subprocess.run(
-        [sys.executable, "-m", "recipes.micro_acdnet", *flags, "--fold", "1", "--epochs", "1", "--quick"],
+        [sys.executable, "-m", "recipes.micro_acdnet", *flags, *SHORT],
         cwd=workplace,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -115,8 +116,11 @@ def metrics(exported):
 @pytest.fixture(scope="module")
 def mel_exported(workplace):
     (workplace / "it's mine").symlink_to("esc10")
-    run_recipe(workplace, "--dataset", "esc10", f"--data-dir={workplace}/it's mine", "--front-end", "mel")
-    return workplace / "exported" / "micro_acdnet_mel-esc10"
+    flags = ("--dataset", "esc10", f"--data-dir={workplace}/it's mine", "--front-end", "mel_20", *SHORT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workplace)
+        main(micro_acdnet.RECIPE, flags)
+    return workplace / "exported" / "micro_acdnet_mel_20-esc10"
 
 
 MODELS = ("model.h5", "model.keras", "model.tflite", "model_int8.tflite")
@@ -155,7 +159,7 @@ def test_a_mel_run_exports_its_front_end_as_c(mel_exported):
     front_end = {"micro/frontend.h", "micro/frontend.c"}
     assert files_of(mel_exported) == {*MODELS, *PICTURES, *PAPERS} | micro_files("body") | front_end
     metrics = json.loads((mel_exported / "metrics.json").read_text())
-    assert (metrics["front_end"], metrics["sample_rate_hz"], metrics["num_samples"]) == ("mel", 16_000, 24_180)
+    assert (metrics["front_end"], metrics["sample_rate_hz"], metrics["num_samples"]) == ("mel_20", 16_000, 24_480)
     assert set(metrics["files"]) == {*MODELS, "micro/frontend.c", "micro/body.tflite"}
     assert metrics["front_end_decisions"] == {"crops": 30, "changed": 0}  # float32 both, on ten clips of three crops
 
@@ -183,7 +187,7 @@ def test_the_recorded_command_has_dir_for_the_datas_folder_and_the_rest_as_it_wa
     rest = "--fold 1 --epochs 1 --quick"
     assert metrics["command"] == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR {rest}"
     mel = json.loads((mel_exported / "metrics.json").read_text())["command"]
-    assert mel == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir=DIR --front-end mel {rest}"
+    assert mel == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir=DIR --front-end mel_20 {rest}"
 
 
 def test_the_recorded_command_has_path_for_the_teacher():

@@ -7,12 +7,16 @@ import pytest
 
 from recipes import acdnet, run
 from recipes.pruning import GRID
+from zoo.frontends import Raw
 from zoo.models import acdnet as model
 from zoo.report import csv_file, pruning
 
 # A few filters a layer: each stage takes seconds.
 RECIPE = replace(
-    acdnet.RECIPE, name="tiny_acdnet", backbone=partial(model.build, widths=(2, 8, 4, 4, 4, 4, 4, 4, 8, 8, 8, 10))
+    acdnet.RECIPE,
+    name="tiny_acdnet",
+    backbone=partial(model.build, widths=(2, 8, 4, 4, 4, 4, 4, 4, 8, 8, 8, 10)),
+    front_ends={"raw": Raw(sample_rate_hz=20_000, num_samples=8_000)},
 )
 CELLS = "taylor-80-pruned-retrained,hybrid_*-80-pruned-from_scratch,sparse-95-*"
 

@@ -18,13 +18,19 @@ import pytest
 from recipes import acdnet as recipe_module
 from recipes.run import main
 from zoo.compress.retrain import Retrain
+from zoo.frontends import Raw
+from zoo.measure import payoff
 from zoo.models import acdnet
 
 ROOT = Path(__file__).parents[2]
 WIDTHS = (4, 8, 4, 6, 6, 6, 6, 6, 6, 8, 8, 6)
 # ACDNet's own recipe with every step of it, on a net that trains in seconds.
-RECIPE = replace(recipe_module.RECIPE, backbone=partial(acdnet.build, widths=WIDTHS), quick_epochs=2)
-
+RECIPE = replace(
+    recipe_module.RECIPE,
+    backbone=partial(acdnet.build, widths=WIDTHS),
+    front_ends={"raw": Raw(sample_rate_hz=20_000, num_samples=8_000)},
+    quick_epochs=2,
+)
 
 FLAGS = ("--dataset", "esc10", "--data-dir", "tones", "--quick")
 
@@ -96,11 +102,11 @@ def test_the_exported_h5_of_a_variant_holds_no_wrapper(exported):
 
 
 def test_a_run_that_is_killed_while_it_prunes_ends_with_the_same_files(workplace, exported):
-    """SIGKILL in the middle of the pruning; then the same command again."""
+    """Once all before is as in the run that was not, SIGKILL in the middle of the pruning; then the same command."""
     again = workplace / "again"
-    again.mkdir()
     shutil.copytree(workplace / "tones", again / "tones")
-    command = [sys.executable, __file__, *FLAGS, "--variants", "micro_qat", "--allow-no-gain"]
+    shutil.copytree(workplace / "runs", again / "runs", ignore=shutil.ignore_patterns("pruned", "micro*"))
+    command = [sys.executable, __file__, *FLAGS, "--variants", "micro", "--allow-no-gain"]
     with open(again / "log", "w") as log:
         process = subprocess.Popen(
             command, cwd=again, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
@@ -113,18 +119,18 @@ def test_a_run_that_is_killed_while_it_prunes_ends_with_the_same_files(workplace
     assert not list(again.glob("runs/acdnet-*/micro"))
     finished = subprocess.run(command, cwd=again, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
     assert finished.returncode == 0, finished.stderr
-    folder = exported["micro_qat"]
+    folder = exported["micro"]
     for name in ("model.tflite", "model_int8.tflite", "micro/body.tflite"):
         assert (again / "exported" / folder.name / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_the_command_of_finished_folders_says_so_and_leaves_them(workplace, exported):
+def test_the_command_of_finished_folders_says_so_and_leaves_them(workplace, exported, monkeypatch, capfd):
+    monkeypatch.chdir(workplace)
     before = {path: path.stat().st_mtime_ns for folder in exported.values() for path in folder.iterdir()}
-    again = run(workplace, "--variants", "micro,micro_qat", "--allow-no-gain")
-    assert again.returncode == 0 and again.stdout.count("finished before") == 2
+    main(RECIPE, [*FLAGS, "--variants", "micro,micro_qat", "--allow-no-gain"])
+    assert capfd.readouterr().out.count("finished before") == 2
     assert {path: path.stat().st_mtime_ns for folder in exported.values() for path in folder.iterdir()} == before
-    other = run(workplace, "--variants", "micro", "--allow-no-gain")
-    assert other.returncode == 2 and "--overwrite" in other.stderr
+    assert "--overwrite" in refusal(capfd, RECIPE, "--variants", "micro", "--allow-no-gain")
 
 
 # Bad input, in this process
@@ -155,10 +161,11 @@ def test_a_teacher_that_is_not_there_is_refused(fresh, capfd):
     assert not (fresh / "exported").exists()
 
 
-def test_a_step_that_does_not_pay_ends_the_run_and_is_named(fresh, capfd):
+def test_a_step_that_does_not_pay_ends_the_run_and_is_named(fresh, capfd, monkeypatch):
     class Boast(Retrain):
         lowers = ("bytes",)
 
+    monkeypatch.setattr(payoff, "cost_of", lambda _: payoff.Cost(1, 1, 1, 1))
     recipe = replace(RECIPE, variants={"base": (), "vain": (Boast("retrained"),)})
     line = refusal(capfd, recipe, "--variants", "vain", "--epochs", "1")
     assert "Boast" in line and "bytes" in line and "--allow-no-gain" in line

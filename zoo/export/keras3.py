@@ -1,12 +1,8 @@
-"""Plain Keras 3 in a process of its own: it opens a model file, saves it as .keras if asked, and scores waveforms.
+"""Plain Keras 3 in a process of its own: opens model files, saves them as .keras, describes them, scores waveforms.
 
-Run by `zoo.export.keras_files`, never imported: one process cannot hold both Keras 2 and Keras 3.
-
-    python keras3.py MODEL [SAVE_AS.keras | --describe]
-
-It answers, until standard input ends, to each pickled array of waveforms with one of scores. With --describe it first
-gives a pickle of the model's settings as Keras 3 has them, and {layer: its weights}; a model inside has a dict of its
-own.
+Run by `zoo.export.keras_files`, never imported: one process cannot hold both Keras 2 and Keras 3. A pickled request is
+(method of `Models`, a model's number, arguments), the answer (what it returned, in one line why it could not), until
+standard input ends.
 """
 
 import os
@@ -16,34 +12,56 @@ import sys
 import numpy as np
 
 
-def main(path, save_as=None):
-    sys.path.pop(0)  # a script's own folder, whose modules are no top-level ones
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever TensorFlow prints must not mix with the answers
-    try:
+class Models:
+    """Models that are open, by a number."""
+
+    def __init__(self):
         import kapre
         import keras
 
-        kinds = {name: kind for name, kind in vars(kapre).items() if isinstance(kind, type)}
-        model = keras.models.load_model(path, custom_objects=kinds, compile=False)
-        if save_as == "--describe":
-            pickle.dump((model.get_config(), _weights(model)), answers)
-            answers.flush()
-        elif save_as:
+        self._load, self._flatten = keras.models.load_model, keras.tree.flatten
+        self._kinds = {name: kind for name, kind in vars(kapre).items() if isinstance(kind, type)}
+        self._open = {}
+
+    def open(self, number, path, save_as=None):
+        """Opens a file; save_as: as it reads again once it is saved so."""
+        model = self._load(path, custom_objects=self._kinds, compile=False)
+        if save_as:
             model.save(save_as)
-            model = keras.models.load_model(save_as, compile=False)
-    except Exception as error:
-        sys.exit(f"{type(error).__name__}: {error}".splitlines()[0])
-    while sys.stdin.buffer.peek(1):
-        waveforms = pickle.load(sys.stdin.buffer)
-        (scores,) = keras.tree.flatten(model(waveforms, training=False))
-        pickle.dump(np.asarray(scores), answers)
-        answers.flush()
+            model = self._load(save_as, compile=False)
+        self._open[number] = model
+
+    def close(self, number):
+        self._open.pop(number, None)  # one that did not open, too
+
+    def describe(self, number):
+        """(its settings, {layer: its weights}); a model inside has a dict of its own."""
+        return self._open[number].get_config(), _weights(self._open[number])
+
+    def run(self, number, waveforms):
+        """Its scores."""
+        (scores,) = self._flatten(self._open[number](waveforms, training=False))
+        return np.asarray(scores)
 
 
 def _weights(model):
     return {layer.name: _weights(layer) if hasattr(layer, "layers") else layer.get_weights() for layer in model.layers}
 
 
+def main():
+    sys.path.pop(0)  # a script's own folder, whose modules are no top-level ones
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever TensorFlow prints must not mix with the answers
+    models = Models()
+    while sys.stdin.buffer.peek(1):
+        name, number, arguments = pickle.load(sys.stdin.buffer)
+        try:
+            answer = getattr(models, name)(number, *arguments), None
+        except Exception as error:  # Keras raises whatever a file makes it stumble over
+            answer = None, f"{type(error).__name__}: {error}".splitlines()[0]
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

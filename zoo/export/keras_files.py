@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tempfile
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -116,9 +117,9 @@ def _difference(scores, expected):
 
 def _from_keras3(path, error):
     """(the model, rebuilt from what Keras 3 tells of it, and a function that scores with Keras 3)."""
-    theirs = Keras3(path, "--describe")
     try:
-        config, weights = theirs.read()
+        theirs = Keras3(path)
+        config, weights = theirs.describe()
     except ZooError as other:
         raise ZooError(f"{path}: neither Keras 2 opens it ({_first_line(error)}) nor Keras 3: {other}") from other
     return _rebuilt(config, weights, path), theirs.run
@@ -278,40 +279,57 @@ def save_keras3(h5_path, keras_path):
 
 
 class Keras3:
-    """A model file opened by plain Keras 3, in a process of its own; `keras3.py` says what the arguments do."""
+    """A model file opened by plain Keras 3, in another process: one for all files, as it takes seconds to start.
 
-    def __init__(self, path, *arguments):
-        self.path = path
-        self._process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("keras3.py"), path, *arguments],
-            env={name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    save_as: where it is saved as .keras, which then is what is open.
+
+    Raises: ZooError when Keras 3 cannot open or save the file.
+    """
+
+    _process = _log = None
+    _numbers = itertools.count()  # that of one process is none of the next, should it die
+
+    def __init__(self, path, save_as=None):
+        self.path, self._number = path, next(self._numbers)
+        self._ask("open", *(name and Path(name).absolute() for name in (path, save_as)))
 
     def run(self, waveforms):
         """Scores, float32.
 
         Shape: (n, samples) -> (n, classes)
-        Raises: ZooError when Keras 3 cannot open or save the file.
         """
-        with suppress(BrokenPipeError):  # the process has gone: told below
-            pickle.dump(waveforms, self._process.stdin)
-            self._process.stdin.flush()
-        return self.read()
+        return self._ask("run", waveforms)
 
-    def read(self):
-        """What the process says next."""
+    def describe(self):
+        """(its settings as Keras 3 has them, {layer: its weights}); a model inside has a dict of its own."""
+        return self._ask("describe")
+
+    def _ask(self, name, *arguments):
+        if Keras3._process is None:
+            Keras3._log = tempfile.TemporaryFile()  # a pipe would be full one day
+            Keras3._process = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name("keras3.py")],
+                env={name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=Keras3._log,
+            )
         try:
-            return pickle.load(self._process.stdout)
-        except EOFError as error:  # the process has gone
-            reason = self._process.communicate()[1].decode().strip().rpartition("\n")[2]
-            raise ZooError(f"{self.path}: Keras 3 could not open or save it: {reason}") from error
+            pickle.dump((name, self._number, arguments), Keras3._process.stdin)
+            Keras3._process.stdin.flush()
+            answer, reason = pickle.load(Keras3._process.stdout)
+        except (BrokenPipeError, EOFError) as error:  # the process has gone
+            Keras3._process.wait()
+            Keras3._process = None
+            Keras3._log.seek(0)
+            answer, reason = None, Keras3._log.read().decode().strip().rpartition("\n")[2] or repr(error)
+        if reason:
+            raise ZooError(f"{self.path}: Keras 3 could not open or save it: {reason}")
+        return answer
 
     def __del__(self):
-        self._process.kill()
-        self._process.communicate()
+        with suppress(Exception):  # the process has gone, or Python goes
+            self._ask("close")
 
 
 def open_h5(path):

@@ -29,6 +29,7 @@ MODELS = {
     "acdnet": Published(
         acdnet.build, (30_225, 1, 1), 50, 20_000,
         "Mohaimenuzzaman et al. 2023, table 2", 4_735_378, 541_869_356,
+        reduced={"widths": (4, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16)},
     ),
     "micro_acdnet": Published(
         partial(acdnet.build, widths=acdnet.MICRO_WIDTHS), (30_225, 1, 1), 50, 20_000,
@@ -55,6 +56,7 @@ MODELS = {
     "melcnn": Published(
         acdnet.build, (149, 128, 1), 50, 16_000,
         "Mou and Milanova 2024, section 2.1", 4_732_602, 1_039_276_484,
+        reduced={"widths": (4, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16)},
     ),
     "bilstm": Published(
         bilstm.build, (149, 128, 1), 50, 16_000,
