@@ -60,6 +60,14 @@ def flat(kernels):
     return np.concatenate([kernel.ravel() for kernel in kernels.values()])
 
 
+@pytest.fixture(autouse=True)
+def without_graphs():
+    """Four steps take less time than the graph of one; test_layerwise.py trains with graphs."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def examples():
     def noise(num_samples):
