@@ -2,11 +2,12 @@
 
 from recipes.stages import Stages
 from recipes.task import begun_with, is_finished
-from zoo import assembly, decisions, distribution, evaluation, pipeline, transfer
+from zoo import assembly, decisions, distribution, evaluation, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files
 from zoo.export.folder import versions, write_embedding, write_models, write_sums
 from zoo.export.metadata import About
+from zoo.export.stream import has_stream
 from zoo.measure import counts, files, microcontroller
 
 COMPARED_CROPS = 20  # on which TFLM's bytes are held against those of LiteRT's reference kernels
@@ -25,9 +26,7 @@ def export_fold(task, fold, folders):
     train, validation, test = task.split(fold)
     run_folder = task.run_folder(fold)
     stages = Stages(task, train, run_folder)
-    calibration, targets = pipeline.unmixed_crops(
-        train, front_end.num_samples, recipe.calibration_crops, args.seed, recipe.waveforms.padding
-    )
+    calibration, targets = task.calibration(train)
     licence = _licence(task)
     for variant, folder in folders.items():
         made = stages.made(variant)
@@ -72,7 +71,7 @@ def export_fold(task, fold, folders):
             )  # fmt: skip
             if args.embedding:
                 write_embedding(unfinished, front_end, made.backbone, labelling, about)
-            column_stride_samples = metrics["column_stride_samples"] = written.column_stride_samples
+            metrics["column_stride_samples"] = written.column_stride_samples
             metrics[f"calibration_{labelling.metric}"] = written.calibration_metric
             metrics["sensitivity"] = [
                 dict(zip(("tensor", "snr_db", labelling.metric, "changed"), row)) for row in written.sensitivity
@@ -81,14 +80,14 @@ def export_fold(task, fold, folders):
             # Proof: each file as its users run it, on the test fold, once
             crops = task.judged(test)
             scores, metrics["files"] = files.score_files(
-                unfinished, column_stride_samples, test, crops, labelling, args.seed, run_folder / "scores"
+                unfinished, test, crops, labelling, args.seed, run_folder / "scores"
             )
             decisions.write(unfinished / decisions.FILE, test, labelling, scores)
             if len(validation):
-                metrics["validation"] = _validation(task, unfinished, validation, labelling)
-            metrics |= _micro_figures(
-                task, unfinished, column_stride_samples, made.backbone, calibration, crops, labelling
-            )
+                run = keras_files.open_h5(unfinished / "model.h5")
+                _, figures = task.scored(run, validation, "validation", labelling)
+                metrics["validation"] = {"clips": len(validation), **figures}
+            metrics |= _micro_figures(task, unfinished, made.backbone, calibration, crops, labelling)
             metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
             # Report
             metrics["parameters"] = counts.trainable_parameters(model)
@@ -122,23 +121,14 @@ def _tuned(task, folder, train, validation):
     }
 
 
-def _validation(task, folder, clips, labelling):
-    """Figures of model.h5 on the clips that neither train nor test: what settings may be chosen by."""
-    scores = evaluation.clip_scores(keras_files.open_h5(folder / "model.h5"), task.judged(clips), "validation")
-    figures = labelling.figures(scores, scores, clips.targets, clips.sources, task.args.seed)
-    return {"clips": len(clips), **{name: figures[name] for name in (labelling.metric, "low", "high")}}
-
-
-def _micro_figures(task, folder, column_stride_samples, backbone, calibration, crops, labelling):
+def _micro_figures(task, folder, backbone, calibration, crops, labelling):
     """What is told of micro/'s stream; nothing, where there is none."""
-    if not column_stride_samples:
+    if not has_stream(folder):
         return {"tflm_bytes_unlike_litert_reference": None, "front_end_decisions": None, "stream": None}
     front, _ = assembly.cut(task.front_end.build_tflite_twin(), backbone, task.recipe.seam)
     return {
-        "tflm_bytes_unlike_litert_reference": files.differing_bytes(
-            folder, column_stride_samples, calibration[:COMPARED_CROPS]
-        ),
-        "front_end_decisions": files.front_end_decisions(folder, column_stride_samples, front, crops, labelling),
+        "tflm_bytes_unlike_litert_reference": files.differing_bytes(folder, calibration[:COMPARED_CROPS]),
+        "front_end_decisions": files.front_end_decisions(folder, front, crops, labelling),
         "stream": microcontroller.report(folder)["stream"],
     }
 

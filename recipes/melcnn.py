@@ -34,6 +34,7 @@ RECIPE = replace(
     front_ends={"mel": LogMel(num_samples=24_180), "raw": full.RECIPE.front_ends["raw"]},
     train=ADAM,
     micro=False,  # 4.7 MB of int8 weights
+    study=None,  # its plans are those of ACDNet's SGD
     variants={
         "base": (),
         "sparse": (SparsifyLayerwise(share=0.95, plan=FINE_TUNE),),

@@ -25,6 +25,7 @@ class Recipe:
     seam: str = ""  # the backbone's layer where sound has become columns over time; "": its input is that already
     masks: Masks | None = None  # over the front end's columns, while the net trains
     micro: bool = True  # whether micro/ is made of it: not where no board holds it, or TFLM lacks an operator
+    settling_crops: int = 0  # of those that train, by which a deep net's norms are settled (`zoo.training`); 0: not
     calibration_crops: int = 256  # that set the ranges of int8, and by which tensors are widened
     study: PruningStudy | None = None  # what --study prunes by; without it there is none
     search: dict | None = None  # what --search may set, {setting (`recipes.settings`): choices or a Span}

@@ -6,13 +6,12 @@ The test fold is not scored. What was found is trained on all clips that train, 
 
 import hashlib
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from recipes import settings
 from recipes.stages import Stages
-from recipes.task import Task
-from zoo import assembly, evaluation, pipeline
+from zoo import assembly
 from zoo.atomic import whole_folder
 from zoo.compress import search
 from zoo.errors import ZooError
@@ -46,17 +45,14 @@ def run_search(task, fold):
 
     def candidate(chosen, epochs=task.plan.epochs):
         of_it = settings.applied(recipe, args.front_end, chosen)
-        return _Candidate(
-            replace(
-                task, recipe=of_it, plan=of_it.train.with_epochs(epochs), front_end=of_it.front_ends[args.front_end]
-            )
-        )
+        plan, front_end = of_it.train.with_epochs(epochs), of_it.front_ends[args.front_end]
+        return replace(task, recipe=of_it, plan=plan, front_end=front_end)
 
     trials = search.search(
         space,
         present,
-        lambda chosen: candidate(chosen).excess(budget),
-        lambda chosen, epochs: candidate(chosen, epochs).assess(fold, searched / settings.told(chosen)),
+        lambda chosen: _excess(candidate(chosen), budget),
+        lambda chosen, epochs: _assessed(candidate(chosen, epochs), fold, searched / settings.told(chosen)),
         args.tuner,
         args.trials,
         task.plan.epochs,
@@ -92,69 +88,51 @@ def run_search(task, fold):
     print(f"\n{report.table(rows)}\n\n{folder}: python -m zoo report {folder} adds it to the results")
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A recipe with the settings of a trial."""
+def _excess(task, budget):
+    """What a candidate has too much of, as it is reckoned; "" where it fits. What cannot be built fits nowhere."""
+    try:
+        sizes = _sizes(task)
+        if excess := replace(budget, ram_bytes=None).excess(sizes):
+            return excess  # which strips do not lower
+        return budget.excess(sizes) and budget.excess(_sizes(task, in_strips=True))
+    except ValueError as error:
+        return f"cannot be built: {error}"
 
-    task: Task
 
-    def excess(self, budget):
-        """What it has too much of, as it is reckoned; "" where it fits. What cannot be built fits nowhere."""
-        try:
-            sizes = self._sizes()
-            if excess := replace(budget, ram_bytes=None).excess(sizes):
-                return excess  # which strips do not lower
-            return budget.excess(sizes) and budget.excess(self._sizes(in_strips=True))
-        except ValueError as error:
-            return f"cannot be built: {error}"
+def _sizes(task, in_strips=False):
+    return analytic.sizes(task.front_end, task.new_backbone(), task.recipe.seam, in_strips)
 
-    def _sizes(self, in_strips=False):
-        task = self.task
-        backbone = task.recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
-        return analytic.sizes(task.front_end, backbone, task.recipe.seam, in_strips)
 
-    def assess(self, fold, folder):
-        """{figure: value}: trained and exported, its int8 file judged and its stream measured.
+def _assessed(task, fold, folder):
+    """{figure: value} of a candidate: trained and exported, its int8 file judged and its stream measured.
 
-        folder: where the training is kept, and goes on after a kill.
-        """
-        task = self.task
-        train, choosing, _ = task.split(fold)
-        if not len(choosing):
-            first = min(train.folds)
-            train, choosing = train.where(train.folds != first), train.where(train.folds == first)
-            if not len(train):
-                raise ZooError(f"--search: all clips that train are of fold {first}, which leaves none to choose by")
-        backbone = Stages(task, train, folder).made("base").backbone
-        calibration, _ = pipeline.unmixed_crops(
-            train,
-            task.front_end.num_samples,
-            task.recipe.calibration_crops,
-            task.args.seed,
-            task.recipe.waveforms.padding,
-        )
-        with tempfile.TemporaryDirectory() as exported:
-            write_models(
-                exported, task.front_end, backbone, task.recipe.seam, calibration, None, task.labelling,
-                task.quantisation, ABOUT,
-            )  # fmt: skip
-            measured = microcontroller.report(exported)
-            scores = evaluation.clip_scores(
-                LiteRT(Path(exported) / "model_int8.tflite").run, task.judged(choosing), "choosing"
-            )
-        found = task.labelling.figures(scores, scores, choosing.targets, choosing.sources, task.args.seed)
-        model = assembly.join(task.front_end.build(), backbone)
-        return {
-            "clips": len(choosing),
-            "accuracy": found[task.labelling.metric],
-            "low": found["low"],
-            "high": found["high"],
-            "parameters": counts.trainable_parameters(model),
-            "macs": counts.macs(backbone),
-            "flash_bytes": measured["flash_bytes"],
-            "arena_bytes": measured["stream"]["arena_bytes"],
-            "ram_bytes": measured["ram_bytes"],
-        }
+    folder: where the training is kept, and goes on after a kill.
+    """
+    train, choosing, _ = task.split(fold)
+    if not len(choosing):
+        first = min(train.folds)
+        train, choosing = train.where(train.folds != first), train.where(train.folds == first)
+        if not len(train):
+            raise ZooError(f"--search: all clips that train are of fold {first}, which leaves none to choose by")
+    backbone = Stages(task, train, folder).made("base").backbone
+    calibration, targets = task.calibration(train)
+    with tempfile.TemporaryDirectory() as exported:
+        write_models(
+            exported, task.front_end, backbone, task.recipe.seam, calibration,
+            None if task.quantisation.max_drop is None else targets, task.labelling, task.quantisation, ABOUT,
+        )  # fmt: skip
+        measured = microcontroller.report(exported)
+        _, figures = task.scored(LiteRT(Path(exported) / "model_int8.tflite").run, choosing, "choosing")
+    return {
+        "clips": len(choosing),
+        "accuracy": figures.pop(task.labelling.metric),
+        **figures,
+        "parameters": counts.trainable_parameters(assembly.join(task.front_end.build(), backbone)),
+        "macs": counts.macs(backbone),
+        "flash_bytes": measured["flash_bytes"],
+        "arena_bytes": measured["stream"]["arena_bytes"],
+        "ram_bytes": measured["ram_bytes"],
+    }
 
 
 ABOUT = About(name="candidate", description="", version="", author="", license="")

@@ -65,8 +65,7 @@ class Stages:
     def _new_backbone(self):
         task = self.task
         keras.utils.set_random_seed(task.args.seed)
-        backbone = task.recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
-        return task.labelling.with_head(backbone)
+        return task.labelling.with_head(task.new_backbone())
 
     @cached_property
     def _base(self):
@@ -137,7 +136,7 @@ class Stages:
         if objective:
             objective = replace(objective, labelling=task.labelling)
             batches = distill.taught(batches, self._teach, objective, plan.epochs, folder / "teacher")
-        return training.fit(
+        history = training.fit(
             assembly.join(task.front_end.build(), backbone, masks and SpecAugment(*masks, name="masks")),
             plan,
             batches,
@@ -147,6 +146,12 @@ class Stages:
             callbacks,
             objective or task.labelling.objective,
         )
+        if crops := task.recipe.settling_crops:
+            waveforms, _ = pipeline.unmixed_crops(
+                self.clips, task.front_end.num_samples, crops, seed, task.recipe.waveforms.padding
+            )
+            training.settle_norms(backbone, task.front_end.build().predict(waveforms, verbose=0))
+        return history
 
     @cached_property
     def _teach(self):

@@ -14,7 +14,7 @@ from recipes import flags
 from recipes.pruning import GRID
 from recipes.stages import Stages
 from recipes.task import model_name
-from zoo import assembly, decisions, evaluation, jobs
+from zoo import assembly, decisions, jobs
 from zoo.atomic import whole_file, whole_folder
 from zoo.errors import ZooError
 from zoo.report import pruning
@@ -25,9 +25,11 @@ BASE = "base"  # of which all cells begin
 def run_study(task, fold):
     """Trains the cells that --cells names, for each seed, and writes a folder with a row for each of them.
 
-    Raises: ZooError where --cells names none, and where a training fails.
+    Raises: ZooError where --cells names none, for clips of several labels, and where a training fails.
     """
     args = task.args
+    if task.labelling.metric != "accuracy":
+        raise ZooError(f"--study compares nets by accuracy, not by {task.labelling.metric}: pass another --dataset")
     cells = chosen(args.cells)
     folder = args.out / f"{model_name(task.recipe, args)}-{args.dataset}-pruning"
     if folder.exists() and not args.overwrite:
@@ -108,8 +110,7 @@ def _trained(task, fold, cells):
 
 def with_cells(task, cells):
     """The task with cells, and all that they are made by, as the variants of its recipe."""
-    recipe = task.recipe
-    backbone = recipe.backbone(task.front_end.build().output_shape[1:], len(task.labels))
+    recipe, backbone = task.recipe, task.new_backbone()
     before_seam = itertools.takewhile(lambda layer: layer.name != recipe.seam, backbone.layers if recipe.seam else ())
     first_block = tuple(layer.name for layer in before_seam if hasattr(layer, "filters"))
     variants = [GRID[name].variants(recipe.study, first_block) for name in cells]
@@ -120,8 +121,7 @@ def with_cells(task, cells):
 def _score(task, name, made, test, path):
     cell, seed = GRID[name], task.args.seed
     model = assembly.join(task.front_end.build(), made.backbone)
-    scores = evaluation.clip_scores(lambda crops: model(crops, training=False).numpy(), task.judged(test), name)
-    figures = task.labelling.figures(scores, scores, test.targets, test.sources, seed)
+    scores, figures = task.scored(lambda crops: model(crops, training=False).numpy(), test, name)
     ending = made.steps[-1]
     row = {
         "model": model_name(task.recipe, task.args),
@@ -131,7 +131,7 @@ def _score(task, name, made, test, path):
         "seed": seed,
         "epochs": ending["epochs"],
         "epochs_before": len(made.history) - ending["epochs"],
-        **{figure: figures[figure] for figure in ("accuracy", "low", "high")},
+        **figures,
         "parameters": made.backbone.count_params(),
         **{figure: ending[figure] for figure in ("macs", "bytes", "gzip_bytes")},
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from recipes.recipe import Recipe
-from zoo import distribution, labelling, pipeline, training, transfer
+from zoo import distribution, evaluation, labelling, pipeline, training, transfer
 from zoo.export.folder import Quantisation
 
 
@@ -46,6 +46,26 @@ class Task:
         dataset = f"{args.dataset}{args.classes or ''}"
         what = (recipe.name, args.front_end, dataset, self.builder.builder_config.name)
         return self.runs / "-".join([*what, f"fold{fold}", f"{self.plan.epochs}epochs", f"seed{args.seed}"])
+
+    def new_backbone(self):
+        """The recipe's backbone over the front end, with new weights."""
+        return self.recipe.backbone(self.front_end.build().output_shape[1:], len(self.labels))
+
+    def calibration(self, train):
+        """(unmixed crops of clips that train, their classes): what int8's ranges are set by."""
+        recipe = self.recipe
+        return pipeline.unmixed_crops(
+            train, self.front_end.num_samples, recipe.calibration_crops, self.args.seed, recipe.waveforms.padding
+        )
+
+    def scored(self, run, clips, name, labelling=None):
+        """(scores of the clips, {the metric, low, high}).
+
+        run: function crops -> scores. name: of the progress bar. labelling: with its thresholds, where some are chosen.
+        """
+        scores = evaluation.clip_scores(run, self.judged(clips), name)
+        figures = (labelling or self.labelling).figures(scores, scores, clips.targets, clips.sources, self.args.seed)
+        return scores, {figure: figures[figure] for figure in (self.labelling.metric, "low", "high")}
 
     def judged(self, clips):
         """What each clip is judged by: one array (crops, samples) a clip."""

@@ -23,7 +23,7 @@ import pytest
 
 from zoo import pipeline
 from zoo.errors import ZooError
-from zoo.training import CoupledSGD, Plan, fit, keep
+from zoo.training import CoupledSGD, Plan, fit, keep, settle_norms
 
 ROOT = Path(__file__).parents[1]
 EPOCHS, STEPS, SEED = 14, 2, 5
@@ -410,6 +410,29 @@ def test_an_objective_takes_the_place_of_the_plans_loss(tmp_path):
 
     _, history = small_fit(tmp_path, 1, objective=Objective())
     assert (history[0]["loss"], history[0]["accuracy"]) == (7.0, 0.25)
+
+
+def test_norms_that_are_settled_give_what_they_gave_in_training():
+    """A net of 40 norms, whose statistics are those of small batches."""
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((16, 8))
+    for i in range(40):
+        y = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
+        x = keras.layers.Add()([x, keras.layers.Conv1D(8, 3, padding="same", activation="relu")(y)])
+    net = keras.Model(inputs, x)
+    # Sounds of unlike levels: of a few of them each batch has another variance.
+    rng = np.random.default_rng(0)
+    sounds = (rng.normal(size=(128, 16, 8)) * np.exp(rng.normal(size=(128, 1, 1)))).astype(np.float32)
+    for i in range(0, 128, 4):
+        net(sounds[i : i + 4], training=True)
+    in_training, trained = net(sounds, training=True).numpy(), [w.numpy() for w in net.trainable_weights]
+    before = np.abs(net(sounds, training=False).numpy() - in_training).max()
+    settle_norms(net, sounds)
+    after = np.abs(net(sounds, training=False).numpy() - in_training).max()
+    # The variance that is kept is that of a sample, n / (n - 1) of the batch's: n is 128 x 16 here.
+    assert after < 1e-2 * np.abs(in_training).max() < before
+    assert all((w.numpy() == was).all() for w, was in zip(net.trainable_weights, trained))
+    assert {layer.momentum for layer in net.layers if hasattr(layer, "momentum")} == {0.9}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from scipy.special import expit, logsumexp
 
 from zoo import assembly, evaluation
 
-UNSEEN_THRESHOLD = 0.5  # of a class of which no clip was there to choose by
+UNSEEN_THRESHOLD = 0.5  # where no clip was there to choose by
 HIGHEST_THRESHOLD = 255 / 256  # the highest score of a sigmoid in int8: from a higher one on the class would be silent
 # A smaller score is taken for this one: the logarithm of 0 is no number. Keras's 1e-7 would be too much (at T = 5 it
 # counts as 0.04 in each class that a teacher rules out), float32's smallest too little: gradients divide by the score.
@@ -103,7 +103,8 @@ class Multilabel:
     """Each clip has any number of the classes: a sigmoid for each, which its own threshold makes a decision; mean
     average precision.
 
-    labels: as of `Multiclass`. thresholds: the score from which on each class is decided for.
+    labels: as of `Multiclass`. thresholds: the score from which on each class is decided for; until they are
+    chosen, `UNSEEN_THRESHOLD`.
     """
 
     labels: tuple
@@ -137,7 +138,7 @@ class Multilabel:
         return replace(self, thresholds=tuple(best_threshold(*column) for column in columns))
 
     def decide(self, scores):
-        return scores >= np.array(self.thresholds)
+        return scores >= np.array(self.thresholds or UNSEEN_THRESHOLD)
 
     def measure(self, scores, targets):
         return evaluation.mean_average_precision(scores, targets)

@@ -69,7 +69,7 @@ def test_columns_that_come_more_seldom_than_decisions_make_one_each(exported):
     """And without targets nobody asks for the sensitivity."""
     folder, written = exported
     assert "g_golden_columns_per_decision = 1;" in (folder / "micro/golden.cc").read_text()
-    assert (written.column_stride_samples, written.sensitivity, written.calibration_metric) == (200, [], None)
+    assert (written.column_stride_samples, written.sensitivity, written.calibration_metric) == (200, (), None)
 
 
 def test_every_file_for_apps_takes_and_gives_floats_and_says_what_it_is(exported):

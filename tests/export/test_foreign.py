@@ -105,7 +105,7 @@ def test_float_files_of_a_folder_score_as_the_model_that_was_given(exported, kin
     else:
         log_mel = LogMel(metrics["num_samples"], RATE_HZ, num_mels=16, **MEL).build().predict(sounds, verbose=0)
         expected = spectrogram_net().predict(log_mel[..., 0], verbose=0)
-    for opened in open_folder(folder, metrics["column_stride_samples"]):
+    for opened in open_folder(folder):
         if not opened.arenas.keys() & {"model_int8.tflite"} and "tflm" not in opened.kernels:
             np.testing.assert_allclose(opened.run(sounds), expected, atol=1e-4)  # float32, other order of sums
 

@@ -74,7 +74,7 @@ def test_micro_is_c_alone_and_the_apps_files_are_there(exported):
     }
     assert includes <= {"cstddef", "cstdint", "cstdio", "cstring", "math.h", "stdint.h", "string.h"}
     assert LiteRT(folder / "model_int8.tflite").input_shape == (8_000,)
-    assert written.binary_products > 0 and written.sensitivity == []
+    assert written.binary_products > 0 and written.sensitivity == ()
 
 
 def self_test(folder, target, build, *flags):
@@ -104,7 +104,7 @@ def over_a_waveform(tmp_path_factory):
     folder = tmp_path_factory.mktemp("waveform")
     written = write(folder, binary.folded(net), front_end=Raw(16_000, 8_000), seam_layer=acdnet.SEAM)
     stride = written.column_stride_samples
-    stream = open_stream(folder / "micro", stride)
+    stream = open_stream(folder / "micro")
     pcm = golden_sound(16_000, stream.window_samples + 2 * stride * round(DECISION_S * 16_000 / stride))
     heard = np.lib.stride_tricks.sliding_window_view(pcm, stream.frontend.input_shape[0])[::stride]
     return folder / "micro", *stand_in(folder / "micro", folder / "include", stream.frontend.run_raw(heard))
@@ -118,7 +118,7 @@ def test_behind_a_front_end_in_tflm_the_self_test_passes_as_well(over_a_waveform
 
 
 def test_the_stream_decides_as_the_keras_model_on_the_columns_that_it_hears(exported, net):
-    stream, heard = open_stream(exported[0] / "micro", FRONT_END.hop_samples), sounds(np.random.default_rng(2), 60)
+    stream, heard = open_stream(exported[0] / "micro"), sounds(np.random.default_rng(2), 60)
     columns = stream.body.input.from_raw(stream.windows_of(heard))
     scores, expected = stream.run(heard), net.predict(columns, verbose=0)
     assert len(np.unique(expected.argmax(axis=1))) > 1
@@ -131,11 +131,11 @@ def test_what_it_takes_is_told_from_its_headers(exported, net):
     report = microcontroller.report(folder)
     rows = {row["file"]: row for row in report["files"]}
     assert list(rows) == ["micro/frontend.c", "micro/xnor.c"]
-    stream = open_stream(folder / "micro", FRONT_END.hop_samples)
+    stream = open_stream(folder / "micro")
     assert rows["micro/xnor.c"]["arena"]["total_bytes"] == stream.body.arena_bytes
     assert report["stream"]["total_bytes"] == written.memory.total_bytes
     keras_files.save_h5(assembly.join(FRONT_END.build(), net), folder / "model.h5")
-    (pair,) = (one for one in files.open_folder(folder, 160) if "micro/xnor.c" in one.arenas)
+    (pair,) = (one for one in files.open_folder(folder) if "micro/xnor.c" in one.arenas)
     assert pair.arenas == {"micro/frontend.c": stream.frontend.arena_bytes, "micro/xnor.c": stream.body.arena_bytes}
 
 

@@ -9,7 +9,9 @@ def add(commands):
     """Adds the command to a parser's."""
     parser = add_command(commands, "report", "add runs to docs/results/, and remake its pages")
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="exported folder of a run, a study or a search")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="also write both pages as one file, pictures inside")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="also write our runs and the papers' as one file, pictures inside"
+    )
     parser.set_defaults(run=_report)
 
 

@@ -140,7 +140,7 @@ class Frogs(EscLayout):
 
 
 class Synth10(EscLayout):
-    """Ten everyday sounds made by code: 400 clips of 2 to 7 s, 5 folds, no download and no licence."""
+    """Ten everyday sounds made by code: 400 clips of 2 to 7 s, 5 folds, no download."""
 
     TASK = "environmental sounds, made by code"
     LABELS = synth10.LABELS

@@ -28,7 +28,7 @@ from zoo.export import (
 )  # fmt: skip
 from zoo.export.log_mel_c import write_log_mel
 from zoo.export.metadata import LABELS_FILE, About, with_metadata
-from zoo.export.stream import open_stream, parts_of
+from zoo.export.stream import parts_of, stream_of
 from zoo.frontends import Raw
 from zoo.measure.arena import StreamMemory, stream_memory
 from zoo.runtime.interpreter import LiteRT
@@ -76,12 +76,12 @@ class Quantisation:
 class Written(NamedTuple):
     """What came of the files' making."""
 
-    column_stride_samples: int | None  # how far apart columns begin in a stream; None: micro/ holds the one call alone
-    calibration_metric: float | None  # of the float body, on the crops that the sensitivity is told on
-    sensitivity: list  # of the body's tensors to 8 bits: rows of `mixed.sensitivity`, the worst first
-    wide: tuple  # the tensors that have 16 bits instead
-    strips: dict  # file of micro/ -> its `strips.Stripped`
-    memory: StreamMemory | None  # of micro/'s stream
+    calibration_metric: float | None = None  # of the float body, on the crops that the sensitivity is told on
+    sensitivity: tuple = ()  # of the body's tensors to 8 bits: rows of `mixed.sensitivity`, the worst first
+    wide: tuple = ()  # the tensors that have 16 bits instead
+    column_stride_samples: int | None = None  # between columns of a stream; None: micro/ holds the one call alone
+    strips: dict = {}  # file of micro/ -> its `strips.Stripped`
+    memory: StreamMemory | None = None  # of micro/'s stream
     binary_products: int = 0  # for one input: xnor.c counts bits where others multiply
 
 
@@ -106,7 +106,7 @@ def write_models(
     front_end: the spec (`zoo.frontends`). calibration, targets: unmixed training crops (n, samples), float32 in
     [-1, 1), and their classes; None where nobody asks for the sensitivity, which max_drop needs. labelling: of
     `zoo.labelling`. with_micro: a large model fits no board, and to tell its sensitivity tensor by tensor takes hours:
-    neither is made without it.
+    without it that is told for max_drop alone.
 
     Raises: ZooError for what cannot be converted, and for an operator that TFLM lacks, by layer.
     """
@@ -115,20 +115,9 @@ def write_models(
     front, body = assembly.cut(twin, backbone, seam_layer)
     columns = seam.columns_of(front, calibration)
     body = equalise.equalised(body, columns)
-    sensitivity, wide, metric = [], (), None
-    has_signs = xnor.is_folded(body)
-    if has_signs and quantisation.max_drop is not None:
-        raise ZooError(f"{body.name}: signs are no tensor that 16 bits would help; leave --max-drop out")
-    if not has_signs and targets is not None and (with_micro or quantisation.max_drop is not None):
-        sensitivity = mixed.sensitivity(body, columns, targets, labelling, quantisation.ranges)
-        metric = labelling.measure(body.predict(columns, verbose=0), targets)
-    if has_signs:
-        body_file = signs.int8_body(body, columns, *seam.seam_range(columns, quantisation.ranges))
-    elif quantisation.max_drop is None:
-        body_file = seam.int8_body(body, columns, quantisation.ranges)
-    else:
-        widened = mixed.widen(body, columns, sensitivity, quantisation.max_drop, labelling, quantisation.ranges)
-        body_file, wide = widened.body, widened.wide
+    if not with_micro and quantisation.max_drop is None:
+        targets = None
+    body_file, told = _in_8_bits(body, columns, targets, labelling, quantisation)
     whole = assembly.join(twin, backbone)
     models = {"model": tflite.to_float(whole), "model_int8": seam.seam_int8(front, body_file)}
     models |= {f"model_{form}": FORMS[form](whole, calibration) for form in quantisation.forms}
@@ -136,35 +125,57 @@ def write_models(
         described = _described(model, about, front_end, labelling)
         (folder / f"{name}.tflite").write_bytes(described)
     (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labelling.labels), encoding="utf-8")
-
-    stripped, stride_samples, memory, binary_products = {}, None, None, 0
     if not with_micro:
-        return Written(stride_samples, metric, sensitivity, wide, stripped, memory)
+        return Written(**told)
     micro_folder = folder / "micro"
     micro_folder.mkdir()
-    if front is not twin or not isinstance(front_end, Raw):
-        if has_signs:
-            net = xnor.net_of(body, LiteRT(body_file).input)
-            xnor_c.write_xnor(net, micro_folder)
-            binary_products = net.binary_products
-        else:
-            stripped["body.tflite"] = strips.in_strips(body_file)
-            body_file = stripped["body.tflite"].model
-            (micro_folder / "body.tflite").write_bytes(body_file)
-        if front is twin:
-            stride_samples = front_end.hop_samples
-            write_log_mel(front_end, LiteRT(body_file).input, micro_folder)
-        else:
-            stride_samples, _ = seam.column_geometry(front)
+    is_raw, is_stream, stripped = isinstance(front_end, Raw), front is not twin, {}
+    if is_stream or not is_raw:
+        parts, told["binary_products"] = _write_body(micro_folder, body, body_file)
+        stripped |= parts
+        if is_stream:
+            told["column_stride_samples"], _ = seam.column_geometry(front)
             (micro_folder / "frontend.tflite").write_bytes(seam.micro_frontend(front, body_file, calibration))
-        memory = _write_sources(micro_folder, stride_samples, front_end.sample_rate_hz, labelling)
-    if isinstance(front_end, Raw) and not has_signs:
+        else:
+            told["column_stride_samples"] = front_end.hop_samples
+            write_log_mel(front_end, LiteRT(body_file).input, micro_folder)
+        told["memory"] = _write_sources(
+            micro_folder, told["column_stride_samples"], front_end.sample_rate_hz, labelling
+        )
+    if is_raw and not xnor.is_folded(body):
         one_call = strips.in_strips(tflite.to_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
         stripped["model.tflite"] = one_call
         (micro_folder / "model.tflite").write_bytes(one_call.model)
         if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:
             micro.write_c_array(one_call.model, "model", micro_folder)
-    return Written(stride_samples, metric, sensitivity, wide, stripped, memory, binary_products)
+    return Written(**told, strips=stripped)
+
+
+def _in_8_bits(body, columns, targets, labelling, quantisation):
+    """(the body's file in int8, what `Written` tells of it). targets: None where the sensitivity is not told."""
+    if xnor.is_folded(body):
+        if quantisation.max_drop is not None:
+            raise ZooError(f"{body.name}: signs are no tensor that 16 bits would help; leave --max-drop out")
+        return signs.int8_body(body, columns, *seam.seam_range(columns, quantisation.ranges)), {}
+    told = {}
+    if targets is not None:
+        told["sensitivity"] = mixed.sensitivity(body, columns, targets, labelling, quantisation.ranges)
+        told["calibration_metric"] = labelling.measure(body.predict(columns, verbose=0), targets)
+    if quantisation.max_drop is None:
+        return seam.int8_body(body, columns, quantisation.ranges), told
+    widened = mixed.widen(body, columns, told["sensitivity"], quantisation.max_drop, labelling, quantisation.ranges)
+    return widened.body, {**told, "wide": widened.wide}
+
+
+def _write_body(folder, body, body_file):
+    """Writes what a stream runs behind its columns; ({file: its `strips.Stripped`}, products of signs)."""
+    if xnor.is_folded(body):
+        net = xnor.net_of(body, LiteRT(body_file).input)
+        xnor_c.write_xnor(net, folder)
+        return {}, net.binary_products
+    stripped = strips.in_strips(body_file)
+    (folder / "body.tflite").write_bytes(stripped.model)
+    return {"body.tflite": stripped}, 0
 
 
 def write_embedding(folder, front_end, backbone, labelling, about: About):
@@ -185,7 +196,7 @@ def _write_sources(folder, stride_samples, sample_rate_hz, labelling):
     What the board's self-test has to say comes from TFLM here.
     """
     columns_per_decision = max(1, round(DECISION_S * sample_rate_hz / stride_samples))
-    stream = open_stream(folder, stride_samples, columns_per_decision=columns_per_decision)
+    stream = stream_of(folder, stride_samples, columns_per_decision=columns_per_decision)
     pcm = golden_sound(sample_rate_hz, stream.window_samples + 2 * columns_per_decision * stride_samples)
     memory = stream_memory(stream.frontend, stream.body)
     frontend, body = parts_of(folder)

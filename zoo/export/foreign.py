@@ -98,7 +98,7 @@ def export_keras(path, folder, sample_rate_hz, labels, clips, seam_layer=None, m
             "parameters": parts.backbone.count_params(),
             "calibration_crops": len(calibration),
             "judging_crops": len(judging),
-            "files": _compared(unfinished, written.column_stride_samples, judging),
+            "files": _compared(unfinished, judging),
             "column_stride_samples": written.column_stride_samples,
             "stream": written.memory and {**written.memory._asdict(), "total_bytes": written.memory.total_bytes},
             "strips": {name: strips.figures() for name, strips in written.strips.items()},
@@ -332,20 +332,14 @@ def _state_notes(folder):
     ]
 
 
-def _compared(folder, column_stride_samples, crops):
+def _compared(folder, crops):
     """Each file's bytes, arena and how many crops it decides otherwise than model.h5."""
     rows, exact = {}, None
-    for exported in files.open_folder(folder, column_stride_samples):
+    for exported in files.open_folder(folder):
         scores = exported.run(crops)
         exact = scores if exact is None else exact
         changed = int((_decisions(scores, exact) != _decisions(exact, exact)).sum())
-        for name, arena_bytes in exported.arenas.items():
-            rows[name] = {
-                "bytes": (folder / name).stat().st_size,
-                "arena_bytes": arena_bytes,
-                "kernels": exported.kernels,
-                "changed_crops": changed,
-            }
+        rows |= {path: {**costs, "changed_crops": changed} for path, costs in exported.costs(folder).items()}
     return rows
 
 

@@ -4,6 +4,7 @@ A column begins every `stride_samples` and hears `field_samples`; the front end 
 the next column still needs is kept, of the columns only the window. Nothing is computed twice.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,38 @@ def parts_of(folder):
     return tuple(Path(folder, model if Path(folder, model).exists() else source) for model, source in pairs)
 
 
-def open_stream(folder, stride_samples, open_file=TFLM, columns_per_decision=1):
-    """The `Stream` of a folder micro/: open_file runs its .tflite files, this machine's C compiler makes its C run."""
+def settings_of(folder):
+    """{name: number} of the whole numbers in settings.h of a folder micro/.
+
+    Raises: ZooError where it is not there, or not the zoo's.
+    """
+    path = Path(folder, "settings.h")
+    try:
+        found = {name: int(number) for name, number in re.findall(r"(k\w+) = (\d+);", path.read_text())}
+        return {name: found[name] for name in ("kSampleRateHz", "kColumnStrideSamples")}
+    except (OSError, KeyError) as error:
+        raise ZooError(
+            f"{path}: not there, or not as this zoo writes it; export the model again, or bench micro/*.tflite"
+        ) from error
+
+
+def has_stream(folder):
+    """Whether micro/ of an exported folder holds a stream, and not one call alone."""
+    return Path(folder, "micro", "settings.h").exists()
+
+
+def open_stream(folder, open_file=TFLM):
+    """The `Stream` of a folder micro/, as its settings.h has it.
+
+    Raises: ZooError as `settings_of`.
+    """
+    return stream_of(folder, settings_of(folder)["kColumnStrideSamples"], open_file)
+
+
+def stream_of(folder, stride_samples, open_file=TFLM, columns_per_decision=1):
+    """The `Stream` of the parts in a folder micro/: open_file runs its .tflite files, this machine's C compiler makes
+    its C run.
+    """
     frontend, body = parts_of(folder)
     frontend = LogMelC(folder) if frontend.suffix == ".c" else open_file(frontend)
     body = XnorC(folder) if body.suffix == ".c" else open_file(body)

@@ -46,14 +46,16 @@ def sizes(front_end, backbone, seam_layer="", in_strips=False) -> Sizes:
     flash_bytes, (head, tail), graph = _of(body, 1, strips.MAX_EXTRA if in_strips else None)
     ring_bytes = sum(graph.tensors[i].bytes for i in graph.inputs)
     if isinstance(front_end, Raw):
-        _, hop_samples = seam.column_geometry(front)
-        front_flash, (front_head, front_tail), _ = _of(seam.on_samples(front, hop_samples), np.dtype(np.int16).itemsize)
+        _, field_samples = seam.column_geometry(front)
+        front_flash, (front_head, front_tail), _ = _of(
+            seam.on_samples(front, field_samples), np.dtype(np.int16).itemsize
+        )
     else:
         in_c = _log_mel_in_c(front_end, body.input_shape[1:])
         front_flash, front_head, front_tail = in_c.table_bytes, in_c.arena.head_bytes, 0
-        (hop_samples,) = in_c.input.shape
+        (field_samples,) = in_c.input.shape
     arena_bytes = max(head, front_head) + tail + front_tail
-    ram_bytes = arena_bytes + ring_bytes + hop_samples * np.dtype(np.int16).itemsize
+    ram_bytes = arena_bytes + ring_bytes + field_samples * np.dtype(np.int16).itemsize
     return Sizes(flash_bytes + front_flash, arena_bytes, ram_bytes, counts.macs(backbone))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from zoo import evaluation
 from zoo.atomic import whole_file
 from zoo.export import c99, keras_files
-from zoo.export.stream import open_stream, parts_of
+from zoo.export.stream import has_stream, open_stream, parts_of
 from zoo.export.tflm import TFLM
 from zoo.progress import bar
 from zoo.runtime.interpreter import LiteRT
@@ -25,12 +25,16 @@ class Exported:
     kernels: str
     run: Callable  # waveforms (n, samples) -> scores (n, classes), float32
 
+    def costs(self, folder):
+        """{path in the folder: what the file takes}."""
+        return {
+            path: {"kernels": self.kernels, "bytes": _bytes_of(Path(folder, path)), "arena_bytes": arena_bytes}
+            for path, arena_bytes in self.arenas.items()
+        }
 
-def open_folder(folder, column_stride_samples):
-    """The `Exported` of a folder, one after the other: each is opened when it is asked for.
 
-    column_stride_samples: as `zoo.export.folder.write_models` gave it; None where micro/ has no stream.
-    """
+def open_folder(folder):
+    """The `Exported` of a folder, one after the other: each is opened when it is asked for."""
     folder = Path(folder)
     yield Exported({"model.h5": None}, "keras-2", keras_files.open_h5(folder / "model.h5"))
     if (folder / "model.keras").exists():
@@ -38,8 +42,8 @@ def open_folder(folder, column_stride_samples):
     for path in sorted(folder.glob("model*.tflite")):
         model = LiteRT(path, num_threads=2)
         yield Exported({path.name: None}, model.kernels, model.run)
-    if column_stride_samples:
-        stream = open_stream(folder / "micro", column_stride_samples)
+    if has_stream(folder):
+        stream = open_stream(folder / "micro")
         names = [f"micro/{path.name}" for path in parts_of(folder / "micro")]
         arenas = dict(zip(names, (stream.frontend.arena_bytes, stream.body.arena_bytes)))
         yield Exported(arenas, stream.kernels, stream.run)
@@ -48,7 +52,7 @@ def open_folder(folder, column_stride_samples):
         yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
 
 
-def score_files(folder, column_stride_samples, test, crops, labelling, seed, cache):
+def score_files(folder, test, crops, labelling, seed, cache):
     """(scores by file, figures by path): each file run as its users run it, on the clips `test`; model.h5 is the first.
 
     Scores are float32 (clips, classes); a stream's two files have them together, as "micro/frontend.tflite +
@@ -56,7 +60,7 @@ def score_files(folder, column_stride_samples, test, crops, labelling, seed, cac
     `zoo.labelling`. cache: folder in which scores are kept, so that a killed run need not make them again.
     """
     scores, rows = {}, {}
-    for exported in open_folder(folder, column_stride_samples):
+    for exported in open_folder(folder):
         digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arenas))
         for clip in crops:
             digest.update(clip)
@@ -68,9 +72,7 @@ def score_files(folder, column_stride_samples, test, crops, labelling, seed, cac
                 np.save(unfinished, found)
         scores[name] = np.load(cached)
         figures = labelling.figures(scores[name], scores["model.h5"], test.targets, test.sources, seed)
-        for path, arena_bytes in exported.arenas.items():
-            row = {"kernels": exported.kernels, "bytes": _bytes_of(folder / path), "arena_bytes": arena_bytes}
-            rows[path] = {**figures, **row}
+        rows |= {path: {**figures, **costs} for path, costs in exported.costs(folder).items()}
     return scores, rows
 
 
@@ -79,14 +81,13 @@ def _bytes_of(path):
     return c99.table_bytes(path.read_text()) if path.suffix == ".c" else path.stat().st_size
 
 
-def differing_bytes(folder, column_stride_samples, waveforms):
+def differing_bytes(folder, waveforms):
     """How many bytes of columns and of scores differ between TFLM and LiteRT's reference kernels, for micro/'s stream.
 
     Columns never should. Scores may, by a step: LiteRT since 2 rounds the sums of a dense layer once, TFLM twice.
     """
     tflm, litert = (
-        open_stream(Path(folder) / "micro", column_stride_samples, open_file)
-        for open_file in (TFLM, partial(LiteRT, kernels="reference"))
+        open_stream(Path(folder) / "micro", open_file) for open_file in (TFLM, partial(LiteRT, kernels="reference"))
     )
     columns = tflm.windows_of(waveforms)
     return {
@@ -96,13 +97,13 @@ def differing_bytes(folder, column_stride_samples, waveforms):
     }
 
 
-def front_end_decisions(folder, column_stride_samples, front, crops, labelling):
+def front_end_decisions(folder, front, crops, labelling):
     """How many crops are decided otherwise over the stream's columns than over the float front's.
 
     front: the Keras model waveform -> columns. crops: an array (crops, samples) for each clip. labelling: of
     `zoo.labelling`. The body is the same for both; a .tflite runs in LiteRT.
     """
-    stream = open_stream(Path(folder) / "micro", column_stride_samples)
+    stream = open_stream(Path(folder) / "micro")
     _, body = parts_of(Path(folder) / "micro")
     body = stream.body if body.suffix == ".c" else LiteRT(body, num_threads=2)
     changed = 0

@@ -3,7 +3,6 @@
 A report is a dict as JSON holds it, so that the text, the file and the picture show the same numbers.
 """
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.export import c99, micro, verify
 from zoo.export import graph as graphs
-from zoo.export.stream import parts_of
+from zoo.export.stream import parts_of, settings_of
 from zoo.export.tflm import Arena
 from zoo.measure import boards
 from zoo.measure.arena import stream_memory
@@ -87,8 +86,11 @@ def _stream(folder):
         frontend, front_end_in_c(frontend.with_suffix(".h"), body.input.dtype)
     )
     memory = stream_memory(front_end, body)
-    rate_hz = _columns_per_s(folder / "micro/settings.h")
-    columns_per_s = {"stream": rate_hz, "whole windows": DECISIONS_PER_S * body.input.shape[0]}
+    settings = settings_of(folder / "micro")
+    columns_per_s = {
+        "stream": settings["kSampleRateHz"] / settings["kColumnStrideSamples"],
+        "whole windows": DECISIONS_PER_S * body.input.shape[0],
+    }
     return [front_row, body_row], {
         **memory._asdict(),
         "arena_bytes": memory.arena_bytes,
@@ -106,17 +108,6 @@ def _stream(folder):
 
 def _of_c(source, part):
     return part, _row(f"micro/{source.name}", part.table_bytes, part.table_bytes, part.arena)
-
-
-def _columns_per_s(settings):
-    """How many columns begin in a second, by the settings.h of a folder micro/."""
-    try:
-        found = dict(re.findall(r"(kSampleRateHz|kColumnStrideSamples) = (\d+)", settings.read_text()))
-        return int(found["kSampleRateHz"]) / int(found["kColumnStrideSamples"])
-    except (OSError, KeyError) as error:
-        raise ZooError(
-            f"{settings}: not there, or not as this zoo writes it; export the model again, or bench micro/*.tflite"
-        ) from error
 
 
 def front_end_in_c(header, column_dtype):

@@ -1,4 +1,4 @@
-"""Results are data: runs are rows of docs/results/runs.csv, cited numbers of published.csv; the pages are made of both.
+"""Results are data: rows of csv files in docs/results, ours and cited ones, of which the pages are made.
 
 Every function takes the folder in which they lie.
 """

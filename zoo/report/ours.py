@@ -1,8 +1,35 @@
-"""The tables of the project's own runs, as lines of Markdown, from the rows of runs.csv."""
+"""The page of the project's own runs, as lines of Markdown, from the rows of runs.csv and what boards told."""
+
+from pathlib import Path
 
 from zoo import evaluation
+from zoo.report import boards, papers
 from zoo.report.cells import change, count, interval, judged, line, named, percent
-from zoo.report.runs import folder_name, identity
+from zoo.report.runs import RESULTS, folder_name, identity, read_runs
+
+PAGE = "README.md"
+
+
+def page(results=RESULTS):
+    """The lines of README.md."""
+    runs = read_runs(results)
+    return [
+        "# Results",
+        "",
+        "Made from `runs.csv` and `boards/` by `python -m zoo report`, never by hand. Accuracy in %, with its 95 %",
+        "interval (percentile bootstrap over source recordings); the test fold is scored once, at the end. In",
+        "brackets: clips whose decision differs from that of Keras in float, of all seeds together. RAM in bytes, TFLM",
+        "on a 64-bit host: of the stream all that it holds (of runs before 0.3.0 the two arenas alone), of the one",
+        "call its arena.",
+        f"Beside what the papers print: [{papers.PAGE}]({papers.PAGE}).",
+        "",
+        *overview(runs),
+        *seeds(runs),
+        *pooled(runs),
+        *streams(runs),
+        *boards.table(boards.read(Path(results, "boards"))),
+        *commands(runs),
+    ]
 
 
 def overview(runs):

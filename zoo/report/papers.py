@@ -1,11 +1,36 @@
-"""The papers' comparison tables, ours beside theirs, as lines of Markdown."""
+"""The page of the papers' comparison tables, ours beside theirs, as lines of Markdown."""
 
+import math
+from pathlib import Path
+
+from zoo import plots
 from zoo.report import published
 from zoo.report.cells import count, interval, line, printed
-from zoo.report.runs import folder_name
+from zoo.report.runs import RESULTS, folder_name, read_runs
+
+PAGE = "papers.md"
 
 FILES_TOLD = {"int8": ", int8 (LiteRT)", "micro": ", micro/ stream (TFLM)", "micro_one_call": ", one int8 call (TFLM)"}
 FOR_UNIT = {"M": 1e6, "B": 1e9}
+
+
+def page(results=RESULTS):
+    """The lines of papers.md, and draws its pictures."""
+    runs, rows = read_runs(results), published.read_published(results)
+    names = dict.fromkeys(row["dataset"] for row in rows if row["dataset"])
+    pictures = [picture for dataset in names if (picture := _draw(rows, runs, dataset, results))]
+    return [
+        "# Beside the papers",
+        "",
+        "Made from `published.csv` and `runs.csv` by `python -m zoo report`, never by hand. Each number of a paper",
+        "stands under the table or section that prints it; a cell that its text does not hold is blank. Rows that",
+        'begin with "ours" are runs of this repository on the same data set: of each model those over all folds, or',
+        "else of each fold, with the most epochs; in brackets the 95 % interval of the accuracy. They do not repeat",
+        "the papers' protocols: most are of one fold and of fewer epochs, as the second column tells, and no epoch of",
+        "ours was ever chosen on the clips that test.",
+        *(line for picture in pictures for line in ("", f"![{picture.stem}]({picture.name})")),
+        *sections(rows, compared(runs)),
+    ]
 
 
 def compared(runs):
@@ -124,3 +149,32 @@ def _figure(run, file, row):
         return f"{int(told) / published.BYTES[unit]:,.{decimals}f}" if told else ""
     number = int(run[{"parameters": "parameters", "FLOPs": "macs"}[metric]])
     return f"{number / FOR_UNIT[unit]:,.4g}" if unit else count(number)
+
+
+def _draw(rows, runs, dataset, results):
+    """Draws accuracy against size on a data set, where a run of ours stands beside a paper's; returns the picture."""
+    points = [
+        (run, file)
+        for run in compared(runs)
+        for file in ("keras", "int8")
+        if run["dataset"] == dataset and run[f"{file}_accuracy"] and size_bytes(run, file)
+        if any(published.beside(row, run) for row in rows if row["dataset"] == dataset)
+    ]
+    theirs = published.sized_accuracies(rows, dataset)
+    if not points or not theirs:
+        return None
+    hollow = [_cited_point(row, size_bytes) for row, size_bytes in theirs]
+    filled = [_point(run, file) for run, file in points]
+    title = f"{dataset}: hollow what the papers print, filled ours (fold, epochs)"
+    return Path(plots.accuracy_against_size(filled, Path(results, f"papers-{dataset}.png"), title, hollow))
+
+
+def _cited_point(row, size_bytes):
+    name = ", ".join(filter(None, (row["model"], row["setting"])))
+    return name, size_bytes, float(row["value"]) / 100, (math.nan, math.nan)
+
+
+def _point(run, file):
+    low, high = (float(run[f"{file}_{end}"] or math.nan) for end in ("low", "high"))
+    name = f"{run['model']}{'' if file == 'keras' else f' {file}'} ({run['test_fold']}, {run['epochs']})"
+    return name, int(size_bytes(run, file)), float(run[f"{file}_accuracy"]), (low, high)

@@ -30,11 +30,6 @@ class Stream:
         self._keep = math.exp(-hop_s / detection.smoothing_s) if detection.smoothing_s else 0.0
         self._smoothed = None
 
-    @property
-    def begun(self):
-        """The labels that are heard now: their events have begun and not ended."""
-        return self._hysteresis.begun
-
     def feed(self, samples):
         """Yields the decisions that these samples complete. Shape and errors: as `Windows.feed`."""
         yield from map(self._decide, self._windows.feed(samples))
