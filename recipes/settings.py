@@ -1,7 +1,8 @@
 """Settings: what `--set` and `--search` change of a recipe, by name.
 
-A setting is a field of the training's plan (learning_rate), a field of the front end (num_mels), an argument of the
-backbone's builder (width), or one number of its `widths`: width4 is that of the fourth layer.
+A setting is a field of the training's plan (learning_rate), of the front end (num_mels) or of the recipe itself
+(settling_crops), an argument of the backbone's builder (width), or one number of its `widths`: width4 is that of the
+fourth layer.
 """
 
 import inspect
@@ -11,6 +12,7 @@ from functools import partial
 
 from zoo.errors import ZooError
 
+OWN = ("settling_crops",)
 FIXED = ("epochs", "sample_rate_hz")  # --epochs has the one, and the other stands in a backbone, too
 
 
@@ -37,7 +39,8 @@ def of(recipe, front_end):
     """{setting: its value in the recipe}, with the front end of that name."""
     arguments = _arguments(recipe)
     numbered = {f"width{number}": width for number, width in enumerate(arguments.pop("widths", None) or (), start=1)}
-    found = {**arguments, **numbered, **vars(recipe.front_ends[front_end]), **vars(recipe.train)}
+    own = {name: getattr(recipe, name) for name in OWN}
+    found = {**arguments, **numbered, **own, **vars(recipe.front_ends[front_end]), **vars(recipe.train)}
     return {name: value for name, value in found.items() if isinstance(value, (int, float, str)) and name not in FIXED}
 
 
@@ -46,7 +49,7 @@ def applied(recipe, front_end, settings):
 
     Raises: ZooError for a setting that it does not have, or a value that it refuses.
     """
-    known, train, spec, arguments = of(recipe, front_end), {}, {}, {}
+    known, train, spec, own, arguments = of(recipe, front_end), {}, {}, {}, {}
     for name, value in settings.items():
         if name not in known:
             raise ZooError(f"{recipe.name}: no setting {name!r}; choose of {', '.join(known)}")
@@ -54,6 +57,8 @@ def applied(recipe, front_end, settings):
             train[name] = value
         elif hasattr(recipe.front_ends[front_end], name):
             spec[name] = value
+        elif name in OWN:
+            own[name] = value
         elif number := re.fullmatch(r"width(\d+)", name):
             widths = arguments.get("widths", _arguments(recipe)["widths"])
             arguments["widths"] = tuple(value if i == int(number[1]) else w for i, w in enumerate(widths, start=1))
@@ -68,6 +73,7 @@ def applied(recipe, front_end, settings):
         train=plan,
         front_ends={**recipe.front_ends, front_end: changed},
         backbone=partial(recipe.backbone, **arguments) if arguments else recipe.backbone,
+        **own,
     )
 
 

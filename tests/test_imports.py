@@ -38,7 +38,7 @@ HOMES = {
     "psutil": (),  # /proc tells what is asked for
 }
 # What everything stands on, and what imports nothing of the zoo but the error.
-GROUND = ("zoo.errors", "zoo.progress", "zoo.atomic", "zoo.child")
+GROUND = ("zoo.errors", "zoo.progress", "zoo.atomic", "zoo.child", "zoo.calls")
 # Module -> all that it may import of the zoo beside the ground.
 ARROWS = {
     **dict.fromkeys(GROUND, ()),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recipes import bc_resnet, ds_cnn, micro_acdnet, settings
+from recipes import bc_resnet, ds_cnn, micro_acdnet, resnet152, settings
 from zoo.compress.search import Span
 from zoo.errors import ZooError
 
@@ -15,6 +15,11 @@ def test_a_setting_reaches_the_plan_the_front_end_or_the_backbone():
     assert (
         net.get_layer("stem").filters == 24 and ds_cnn.RECIPE.backbone((49, 16, 1), 3).get_layer("stem").filters == 64
     )
+
+
+def test_how_norms_are_settled_is_a_setting_of_the_recipe():
+    assert settings.of(resnet152.RECIPE, "mel")["settling_crops"] == 320
+    assert settings.applied(resnet152.RECIPE, "mel", {"settling_crops": 0}).settling_crops == 0
 
 
 def test_one_width_of_many_is_set_by_its_number():

@@ -15,6 +15,7 @@ from zoo.backend import keras, tf
 
 import numpy as np
 
+from zoo.calls import ids_of, nodes_of
 from zoo.compress import check_backbone
 from zoo.errors import ZooError
 
@@ -160,8 +161,8 @@ def _front_of(model, backbone):
     """
     if model is backbone:
         return None
-    for node in sum(getattr(model, "_nodes_by_depth", {}).values(), []):
-        if node.layer is backbone and node.flat_output_ids == [str(id(tensor)) for tensor in model.outputs]:
+    for node in nodes_of(model):
+        if node.layer is backbone and node.flat_output_ids == ids_of(model.outputs):
             return keras.Model(model.input, node.keras_inputs)
     raise ZooError(
         f"{model.name}: its scores are not those of {backbone.name}; fit the backbone, or zoo.assembly.join's model"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from zoo.backend import keras, tf
 
+from zoo.calls import arguments_of
 from zoo.compress.units import POOLS, Graph, shape_of
 from zoo.errors import ZooError
 
@@ -85,14 +86,13 @@ def remove(model, groups):
         if config is None:
             tensors[node.flat_output_ids[0]] = tensors[node.flat_input_ids[0]]
             continue
-        read = node.flat_input_ids  # map_arguments takes one off its list each time that it is read
-        args, kwargs = node.map_arguments({key: [tensors[key]] * len(read) for key in read})
+        args, kwargs = arguments_of(node, tensors)
         if layer.name not in twins:
             twins[layer.name] = type(layer).from_config(config)
         try:
             outputs = twins[layer.name](*args, **kwargs)
         except ValueError as error:
-            sizes = ", ".join(str(shape_of(tensors[key])) for key in read)
+            sizes = ", ".join(str(shape_of(tensors[key])) for key in node.flat_input_ids)
             raise ZooError(f"{layer.name}: cannot read {sizes}, what is left before it; remove less there") from error
         tensors.update(zip(node.flat_output_ids, tf.nest.flatten(outputs)))
 

@@ -13,8 +13,8 @@ from zoo.backend import keras, tf
 
 import numpy as np
 
+from zoo.calls import ids_of, nodes_of
 from zoo.errors import ZooError
-from zoo.measure.counts import nodes_of
 
 layers = keras.layers
 
@@ -92,7 +92,7 @@ class Graph:
             outputs = self._visit(node, [axes[key] for key in node.flat_input_ids])
             axes.update(zip(node.flat_output_ids, outputs))
             makers.update(dict.fromkeys(node.flat_output_ids, node.layer.name))
-        for key in (str(id(tensor)) for tensor in model.outputs):
+        for key in ids_of(model.outputs):
             self._keep(axes[key], MAKES_THE_OUTPUT)
             self._readers[makers[key]].append(None)
         self._settle()

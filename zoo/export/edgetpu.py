@@ -13,9 +13,9 @@ from zoo.backend import keras
 import numpy as np
 
 from zoo import assembly
+from zoo.calls import nodes_of
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, graph, local, seam, tflite
-from zoo.measure.counts import nodes_of
 from zoo.runtime.interpreter import LiteRT
 
 POOLS = tuple(kind for kind, size in seam.WINDOWED.items() if size == "pool_size")

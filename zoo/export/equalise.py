@@ -16,9 +16,9 @@ from zoo.backend import keras, tf
 
 import numpy as np
 
+from zoo.calls import ids_of, nodes_of
 from zoo.export import slim
 from zoo.export.tflite import MOVES
-from zoo.measure.counts import ids_of, nodes_of
 
 layers = keras.layers
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from zoo import assembly, audio, pipeline
 from zoo.atomic import whole_folder
+from zoo.calls import ids_of, nodes_of
 from zoo.errors import ZooError
 from zoo.export import card, graph, keras_files, log_mel_c, seam
 from zoo.export.folder import DECISION_S, Quantisation, versions, write_models, write_sums
@@ -157,8 +158,8 @@ def _over_waveform(model, front_end, seam_layer):
 
 def _local_fronts(model):
     """({layer: the model up to it}, of those up to which it is local in time, why it is not further on)."""
-    nodes, fronts = counts.nodes_of(model), {}
-    (tensor,), (scores,) = counts.ids_of(model.inputs), counts.ids_of(model.outputs)
+    nodes, fronts = nodes_of(model), {}
+    (tensor,), (scores,) = ids_of(model.inputs), ids_of(model.outputs)
     while True:
         behind = [node for node in nodes if tensor in node.flat_input_ids and not node.is_input]
         if len(behind) != 1:

@@ -18,9 +18,9 @@ from zoo.backend import keras, tf
 import h5py
 import numpy as np
 
+from zoo.calls import arguments_of, ids_of, nodes_of
 from zoo.errors import ZooError
 from zoo.frontends import KAPRE_LAYERS
-from zoo.measure.counts import ids_of, nodes_of
 
 # Kernels may differ between the two, and nothing else: the scores of softmax are at most 1, others are held against
 # their largest.
@@ -83,7 +83,7 @@ def called(model, *given, copies=None):
         if node.is_input:
             continue
         layer = node.layer
-        args, kwargs = node.map_arguments({i: [tensors[i]] * len(node.flat_input_ids) for i in node.flat_input_ids})
+        args, kwargs = arguments_of(node, tensors)
         try:
             if isinstance(layer, keras.Model):
                 made = called(layer, *tf.nest.flatten(args), copies=copies)

@@ -14,11 +14,11 @@ from zoo.backend import keras
 import numpy as np
 
 from zoo import evaluation
+from zoo.calls import arguments_of, ids_of, nodes_of
 from zoo.errors import ZooError
 from zoo.export import tflite
 from zoo.export.ranges import VALUES, drawn, ends
 from zoo.export.seam import append, best_int8, seam_range
-from zoo.measure.counts import ids_of, nodes_of
 from zoo.runtime.interpreter import LiteRT, dequantise, quantise
 
 SEAM = "seam"
@@ -153,8 +153,7 @@ def _run(body, values, changed):
     changed = dict(changed)
     for node in nodes_of(body):
         if not node.is_input and not changed.keys().isdisjoint(node.flat_input_ids):
-            known = {**values, **changed}
-            args, kwargs = node.map_arguments({i: [known[i]] * len(node.flat_input_ids) for i in node.flat_input_ids})
+            args, kwargs = arguments_of(node, {**values, **changed})
             changed[node.flat_output_ids[0]] = node.layer(*args, **kwargs)
     return changed
 

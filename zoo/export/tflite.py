@@ -9,9 +9,10 @@ from zoo.backend import keras, mlir_quantize, tf
 
 import numpy as np
 
+from zoo.calls import nodes_of
 from zoo.errors import ZooError
 from zoo.export import ranges
-from zoo.measure.counts import KERNELS, nodes_of
+from zoo.measure.counts import KERNELS
 from zoo.runtime.stderr import captured_stderr
 
 layers = keras.layers

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zoo.calls import ids_of, nodes_of
 from zoo.errors import ZooError
 
 # Kernels by kind of layer. Each weight of a kernel is multiplied once at each output position, whatever the padding,
@@ -85,11 +86,6 @@ def graph_of(model):
     return rows, edges
 
 
-def nodes_of(model):
-    """The calls of a model's layers, as Keras keeps them and its own summary walks, inputs first."""
-    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
-
-
 def _macs(node):
     layer = node.layer
     kind = type(layer).__name__
@@ -140,8 +136,3 @@ def _flatten(model):
 
     add(model)
     return nodes, edges
-
-
-def ids_of(tensors):
-    """Keras's ids of tensors, as a node has them in flat_input_ids and flat_output_ids."""
-    return [str(id(tensor)) for tensor in tensors]
