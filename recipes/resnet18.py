@@ -16,6 +16,7 @@ RECIPE = replace(
     deep.RECIPE,
     name="resnet18",
     backbone=partial(resnet.build, **resnet.RESNET_18),
+    settling_crops=0,  # twenty norms hand on little
     quick_epochs=6,
 )
 
