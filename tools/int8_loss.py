@@ -17,7 +17,7 @@ import numpy as np
 
 import zoo.frontends  # noqa: F401  (the front end holds Kapre's layers)
 from zoo import assembly, datasets, pipeline
-from zoo.export import equalise, flatbuffer, ranges, seam, tflite
+from zoo.export import equalise, flatbuffer, graph, ranges, seam, tflite
 from zoo.models import acdnet
 from zoo.runtime.interpreter import LiteRT
 
@@ -32,15 +32,28 @@ def waveform_forms(whole, calibration):
 
 
 def body_forms(body, columns):
-    """{what is done: .tflite bytes} of a body over columns that stay float: each row adds to the ones above."""
+    """{what is done: .tflite bytes} of a body that gives logits, over columns that stay float: each row adds to the
+    ones above it, but for what the export leaves out, which it chooses by scores.
+    """
+    scored = keras.Model(body.input, keras.layers.Softmax()(body.output), name=body.name)
     clipped = np.clip(columns, *seam.seam_range(columns)).astype(np.float32)
     return {
         "int8 behind the seam, a scale for each kernel": tflite.to_int8(body, columns, per_channel=False),
         "a scale for each channel of a kernel": tflite.to_int8(body, columns),
         "the seam's range clipped": tflite.to_int8(body, clipped),
         "all ranges without their rarest values": tflite.to_int8(body, clipped, tail=ranges.TAIL),
-        "channels brought to one range: as exported": seam.int8_body(equalise.equalised(body, columns), columns),
+        "channels brought to one range: as exported": _logits_of(
+            seam.int8_body(equalise.equalised(scored, columns), columns)
+        ),
     }
+
+
+def _logits_of(model):
+    """The file without its last operator, the softmax."""
+    root = graph.load(model)
+    operators = root.subgraphs[0].operators
+    root.subgraphs[0].outputs = [operators.pop().inputs[0]]
+    return flatbuffer.dump(root)
 
 
 def told(exact, found, targets):

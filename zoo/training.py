@@ -132,9 +132,9 @@ def fit(model, plan, batches, steps_per_epoch, folder, seed, callbacks=(), objec
 def settle_norms(model, inputs):
     """Gives each batch norm of `model` the mean and variance that these inputs have there, all in one batch.
 
-    What training leaves are means over small batches, whose variance is too small by about 1 / batch, and every norm
-    hands that on: behind the 151 of a ResNet-152 that was trained in batches of 16, values were 70 times what they
-    were in training, and 8 bits had no steps left for the others. One batch as large as memory allows has no such bias.
+    What training leaves are averages over batches, each normed by itself; a crop that goes by the averages is a little
+    larger behind every norm. Behind the 151 of a ResNet-152 that was trained in batches of 16, values were 70 times
+    those of training, and 8 bits had no steps left for most. One batch as large as memory allows has one statistic.
 
     Shape: inputs is (n, *input_shape)
     Source: Wu and Johnson 2021, Rethinking "Batch" in BatchNorm, section 3, who average over many batches instead.
