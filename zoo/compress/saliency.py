@@ -161,7 +161,7 @@ def _front_of(model, backbone):
     """
     if model is backbone:
         return None
-    for node in nodes_of(model):
+    for node in nodes_of(model) if hasattr(model, "_nodes_by_depth") else ():  # a subclassed one has none
         if node.layer is backbone and node.flat_output_ids == ids_of(model.outputs):
             return keras.Model(model.input, node.keras_inputs)
     raise ZooError(
