@@ -146,12 +146,15 @@ class Stages:
             callbacks,
             objective or task.labelling.objective,
         )
-        if crops := task.recipe.settling_crops:
-            waveforms, _ = pipeline.unmixed_crops(
-                self.clips, task.front_end.num_samples, crops, seed, task.recipe.waveforms.padding
-            )
-            training.settle_norms(backbone, task.front_end.build().predict(waveforms, verbose=0))
+        if task.recipe.settling_crops:
+            training.settle_norms(backbone, self._settling)
         return history
+
+    @cached_property
+    def _settling(self):
+        """What the backbone hears of the crops that settle its norms."""
+        waveforms, _ = self.task.unmixed(self.clips, self.task.recipe.settling_crops)
+        return self.task.front_end.build().predict(waveforms, verbose=0)
 
     @cached_property
     def _teach(self):

@@ -53,10 +53,12 @@ class Task:
 
     def calibration(self, train):
         """(unmixed crops of clips that train, their classes): what int8's ranges are set by."""
-        recipe = self.recipe
-        return pipeline.unmixed_crops(
-            train, self.front_end.num_samples, recipe.calibration_crops, self.args.seed, recipe.waveforms.padding
-        )
+        return self.unmixed(train, self.recipe.calibration_crops)
+
+    def unmixed(self, clips, count):
+        """(`count` crops of the clips as they are, their classes)."""
+        padding = self.recipe.waveforms.padding
+        return pipeline.unmixed_crops(clips, self.front_end.num_samples, count, self.args.seed, padding)
 
     def scored(self, run, clips, name, labelling=None):
         """(scores of the clips, {the metric, low, high}).

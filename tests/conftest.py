@@ -134,7 +134,7 @@ LONGEST = (
     "test_run.py",
     "test_folds.py",
     "test_search.py",
-    "test_magnitude.py",
+    "test_study.py",
 )
 
 

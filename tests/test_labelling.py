@@ -186,6 +186,11 @@ def sigmoid_model(request):
     return softmax, Multilabel(LABELS).with_head(softmax), inputs
 
 
+def test_until_thresholds_are_chosen_half_decides():
+    decided = Multilabel(("a", "b")).decide(np.float32([[0.4, 0.5], [0.6, 0.1]]))
+    np.testing.assert_array_equal(decided, [[False, True], [True, False]])
+
+
 def test_the_head_makes_sigmoids_of_the_same_logits(sigmoid_model):
     softmax, model, inputs = sigmoid_model
     shares, scores = (np.float64(net.predict(inputs, verbose=0)) for net in (softmax, model))

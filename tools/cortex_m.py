@@ -29,15 +29,6 @@ COUNTING = ["-icount", "shift=0"]
 
 LOUDNESS = (3, 10, 30, 90)  # of each input's noise, in steps of its int8
 
-RESOLVER = """#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
-
-using Resolver = tflite::MicroMutableOpResolver<{number}>;
-
-inline bool AddOperators(Resolver& resolver) {{
-  return {calls};
-}}
-"""
-
 
 def build(program, sources, *flags):
     """Compiles and links a program for QEMU's board, a Cortex-M4 with a float unit."""
@@ -69,8 +60,7 @@ def count(model: bytes, tflm, library):
         folder = Path(folder)
         micro.write_c_array(model, "model", folder)
         micro.write_c_array(inputs.tobytes(), "inputs", folder)
-        calls = [f"resolver.{call}() == kTfLiteOk" for call in micro.resolver_calls(model)]
-        (folder / "resolver.h").write_text(RESOLVER.format(number=len(calls), calls=" &&\n         ".join(calls)))
+        micro.write_operators(folder, model)
         downloads = tflm / "tensorflow/lite/micro/tools/make/downloads"
         third_party = downloads if downloads.is_dir() else tflm / "third_party"
         paths = [tflm, third_party / "flatbuffers/include", third_party / "gemmlowp", third_party / "ruy", folder]

@@ -5,7 +5,7 @@
 #include "clock.h"
 #include "inputs.h"
 #include "model.h"
-#include "resolver.h"
+#include "operators.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_profiler_interface.h"
 #include "tensorflow/lite/schema/schema_generated.h"
@@ -43,8 +43,8 @@ Profiler profiler;
 }  // namespace
 
 int main() {
-  Resolver resolver;
-  if (!AddOperators(resolver)) return 2;
+  zoo::Resolver resolver;
+  if (!zoo::AddOperators(resolver)) return 2;
   tflite::MicroInterpreter interpreter(tflite::GetModel(g_model), resolver, arena, sizeof arena, nullptr, &profiler);
   if (interpreter.AllocateTensors() != kTfLiteOk) return 3;
   std::printf("arena %u\n", static_cast<unsigned>(interpreter.arena_used_bytes()));

@@ -108,8 +108,7 @@ def write_micro(
         arena_bytes=graph.aligned(arena_bytes + kernel_bytes),
     )
     if models:
-        calls = [f"resolver.{call}() == kTfLiteOk" for call in resolver_calls(*models.values())]
-        fill_template("operators.h", folder, count=len(calls), calls=" &&\n         ".join(calls))
+        write_operators(folder, *models.values())
         _copy("interpreter.h", folder)
     for name, model in models.items():
         if len(model) <= ARRAY_LIMIT_BYTES:
@@ -144,6 +143,15 @@ def resolver_calls(*models: bytes):
     if custom:
         raise ZooError(f"custom operator {custom[0]}: only TFLite's own operators can be listed for TFLM")
     return sorted(RESOLVER_NAMES.get(name) or _resolver_name(name) for name in names)
+
+
+def write_operators(folder, *models: bytes):
+    """Writes operators.h, the resolver of what the models use.
+
+    Raises: ZooError for a custom operator.
+    """
+    calls = [f"resolver.{call}() == kTfLiteOk" for call in resolver_calls(*models)]
+    fill_template("operators.h", folder, count=len(calls), calls=" &&\n         ".join(calls))
 
 
 def convolution_scratch_bytes(model: bytes):
