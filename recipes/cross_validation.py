@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from recipes import flags
+from recipes import flags, open_world
 from recipes.fold import export_fold
 from recipes.task import begun_with, is_exported, is_finished
-from zoo import __version__, decisions, distribution, evaluation, jobs
+from zoo import __version__, decisions, distribution, evaluation, jobs, open_set
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
 from zoo.export import card
@@ -72,6 +72,13 @@ def collect(exported, folder, builder, args):
             kept.mkdir(exist_ok=True)
             shutil.copy(of_one / "model.h5", kept / f"{fold}.h5")
             shutil.copy(of_one / decisions.FILE, kept / f"{fold}.csv")
+        if "open_set" in metrics:
+            tables = [(of_one / open_set.FILE).read_text(encoding="utf-8") for of_one in exported.values()]
+            (unfinished / open_set.FILE).write_text(
+                tables[0] + "".join(table.partition("\n")[2] for table in tables[1:]), encoding="utf-8"
+            )
+            metrics["open_set"] |= open_world.told(unfinished, args.seed)
+            card.draw_open_set(unfinished, metrics)
         card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
         write_sums(unfinished)
     print(f"\n{card.cross_validation_table(metrics)}\n\n{folder}: all {len(exported)} trainings, see card.md")

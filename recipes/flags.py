@@ -13,6 +13,7 @@ from zoo.errors import ZooError
 from zoo.export.folder import FORMS
 from zoo.export.seam import RANGES
 
+ELSEWHERE = {"--data-dir": "DIR", "--teacher": "PATH", "--init-from": "PATH", "--unknown": "NAME:DIR"}
 AMOUNTS = {"": 1, "k": 1_000, "M": 1_000_000, "Ki": 2**10, "Mi": 2**20}
 
 
@@ -75,6 +76,13 @@ def _augmentation(text):
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _recordings(text):
+    name, _, folder = text.partition(":")
+    if name not in datasets.DATASETS:
+        raise argparse.ArgumentTypeError(f"{text!r} names no data set; as esc50:DIR does")
+    return name, folder or None
+
+
 def _fold(text):
     try:
         return text if text == "all" else int(text)
@@ -84,10 +92,18 @@ def _fold(text):
 
 def _command(prog, argv):
     """The command line that repeats the run anywhere: data, teacher and weights lie elsewhere for everyone else."""
-    words = list(argv)
-    for flag, told in (("--data-dir", "DIR"), ("--teacher", "PATH"), ("--init-from", "PATH")):
-        words = [told if before == flag else word for before, word in zip(["", *words], words)]
-        words = [f"{flag}={told}" if word.startswith(f"{flag}=") else word for word in words]
+
+    def told(flag, value):
+        return f"{value.partition(':')[0]}:DIR" if flag == "--unknown" else ELSEWHERE[flag]
+
+    words = []
+    for before, word in zip(["", *argv], argv):
+        flag, _, value = word.partition("=")
+        if before in ELSEWHERE:
+            word = told(before, word)
+        elif flag in ELSEWHERE and value:
+            word = f"{flag}={told(flag, value)}"
+        words.append(word)
     return f"{prog} {shlex.join(words)}"
 
 
@@ -146,6 +162,11 @@ def _add_flags(parser, recipe):
     parser.add_argument("--max-drop", type=float, metavar="SHARE", help="give tensors 16 bits, the worst first, until "
                         "8 bits change at most this share of decisions on training crops")  # fmt: skip
     parser.add_argument("--forms", default="", metavar="A,B", help=f"further .tflite files, of {', '.join(FORMS)}")
+    parser.add_argument("--reject", type=_number, default=0, metavar="N", help="train N times more, each time without "
+                        "some of the classes, to find how sure the model is to be of a sound before it is believed; "
+                        "the thresholds go into the files (docs/open-world.md)")  # fmt: skip
+    parser.add_argument("--unknown", type=_recordings, metavar="NAME:DIR", help="sounds of other classes, as "
+                        "esc50:DIR: the card tells how many of them are taken for one of the model's own")  # fmt: skip
     parser.add_argument("--embedding", action="store_true", help="also write embedding.h5 and embedding.tflite, whose "
                         "second output is what the head makes the scores of")  # fmt: skip
     parser.add_argument("--allow-no-gain", action="store_true", help="go on where a step lowers nothing it claims to")

@@ -1,8 +1,11 @@
 """The story of one test fold: training on the others, compression, export, proof, report."""
 
+from dataclasses import replace
+
+from recipes import held_out, open_world
 from recipes.stages import Stages
 from recipes.task import begun_with, is_finished
-from zoo import assembly, decisions, distribution, evaluation, transfer
+from zoo import assembly, decisions, distribution, evaluation, open_set, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files
 from zoo.export.folder import versions, write_embedding, write_models, write_sums
@@ -30,6 +33,7 @@ def export_fold(task, fold, folders):
     licence = _licence(task)
     for variant, folder in folders.items():
         made = stages.made(variant)
+        rejection = held_out.find(task, fold, variant) if args.reject else None
         if not distribution.is_chief():
             continue
         metrics = {
@@ -61,16 +65,20 @@ def export_fold(task, fold, folders):
         }
         with whole_folder(folder, args.overwrite) as unfinished:
             # Export
-            model = assembly.join(front_end.build(), made.backbone)
+            backbone = assembly.with_temperature(made.backbone, rejection.temperature) if rejection else made.backbone
+            model = assembly.join(front_end.build(), backbone)
             keras_files.save(model, unfinished)
             labelling, metrics["thresholds"] = _tuned(task, unfinished, train, validation)
+            if rejection:
+                labelling = replace(labelling, thresholds=rejection.thresholds[open_set.USUAL])
+                metrics["rejection"] = {"temperature": rejection.temperature, **rejection.told}
             about = _about(metrics)
             written = write_models(
-                unfinished, front_end, made.backbone, recipe.seam, calibration, targets, labelling, task.quantisation,
+                unfinished, front_end, backbone, recipe.seam, calibration, targets, labelling, task.quantisation,
                 about, recipe.micro,
             )  # fmt: skip
             if args.embedding:
-                write_embedding(unfinished, front_end, made.backbone, labelling, about)
+                write_embedding(unfinished, front_end, backbone, labelling, about)
             metrics["column_stride_samples"] = written.column_stride_samples
             metrics[f"calibration_{labelling.metric}"] = written.calibration_metric
             metrics["sensitivity"] = [
@@ -87,15 +95,22 @@ def export_fold(task, fold, folders):
                 run = keras_files.open_h5(unfinished / "model.h5")
                 _, figures = task.scored(run, validation, "validation", labelling)
                 metrics["validation"] = {"clips": len(validation), **figures}
-            metrics |= _micro_figures(task, unfinished, made.backbone, calibration, crops, labelling)
+            metrics |= _micro_figures(task, unfinished, backbone, calibration, crops, labelling)
+            if task.unknown:
+                metrics["open_set"] = open_world.measure(
+                    task, unfinished, test, scores, rejection.thresholds if rejection else {},
+                    rejection and assembly.join(front_end.build(), made.backbone),
+                )  # fmt: skip
             metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
             # Report
             metrics["parameters"] = counts.trainable_parameters(model)
-            metrics["macs"] = counts.macs(made.backbone)
+            metrics["macs"] = counts.macs(backbone)
             metrics["binary_products"] = written.binary_products
-            metrics["paper_flops"] = counts.paper_flops(made.backbone)
+            metrics["paper_flops"] = counts.paper_flops(backbone)
             tables = labelling.tables(scores["model.h5"], test.targets)
             card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, tables)
+            if task.unknown:
+                card.draw_open_set(unfinished, metrics)
             if made.pruning:
                 base = stages.made("base").backbone
                 card.draw_pruning(unfinished, base, made.backbone, made.pruning.saliency, metrics)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.backend import tf
 
-from recipes import cross_validation, flags, settings
+from recipes import cross_validation, flags, open_world, settings
 from recipes.fold import export_fold
 from recipes.search import own, run_search
 from recipes.study import run_study
@@ -106,6 +106,11 @@ def prepared(recipe, args, runs):
     if args.fold != "all":
         test_folds = [test_folds[0] if args.fold is None else args.fold]
     task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
+    if builder.MULTI_LABEL and (args.reject or args.unknown):
+        raise ZooError("--reject and --unknown are for clips of one class each: where there may be none, none is known")
+    if args.unknown:
+        known = open_world.unknown_clips(args, task.labels, front_end.sample_rate_hz, runs / "cache")
+        task = replace(task, unknown=known)
     if args.init_from:
         transfer.check(args.init_from, task.labels, test_folds)
     return task, [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]

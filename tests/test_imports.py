@@ -32,7 +32,7 @@ HOMES = {
     "soundfile": ("zoo.audio", "zoo.datasets", "zoo.inspection"),
     "soxr": (),  # on the device zoo.runtime.extras asks for these
     "sounddevice": (),
-    "scipy": ("zoo.datasets.synth10", "zoo.labelling", "zoo.leakage", "zoo.preprocess", "zoo.teachers"),
+    "scipy": ("zoo.datasets.synth10", "zoo.labelling", "zoo.leakage", "zoo.open_set", "zoo.preprocess", "zoo.teachers"),
     "h5py": ("zoo.export.keras_files", "zoo.pretrained"),
     "markdown": ("zoo.report.pages",),
     "psutil": (),  # /proc tells what is asked for
@@ -59,6 +59,7 @@ ARROWS = {
     "zoo.transfer": ("zoo.backend", "zoo.assembly", "zoo.frontends", "zoo.pretrained"),
     "zoo.decisions": (),
     "zoo.comparison": ("zoo.decisions", "zoo.evaluation"),
+    "zoo.open_set": ("zoo.evaluation",),
     "zoo.jobs": ("zoo.measure.machine",),
     "zoo.report": ("zoo.decisions", "zoo.evaluation", "zoo.plots", "zoo.report"),
     "zoo.preprocess": (),

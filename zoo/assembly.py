@@ -18,6 +18,28 @@ def with_sigmoid(backbone):
     return keras.Model(backbone.input, scores, name=backbone.name)
 
 
+def with_temperature(backbone, temperature):
+    """The backbone with its logits divided by `temperature`; its other layers are shared.
+
+    The last layer that has weights divides them: between it and the softmax nothing may be but what keeps a factor (a
+    ReLU, a mean, another shape).
+    """
+    place = max(number for number, layer in enumerate(backbone.layers) if layer.weights)
+    last = backbone.layers[place]
+    scaled = type(last).from_config(last.get_config())
+    x = scaled(last.input)
+    is_norm = isinstance(last, keras.layers.BatchNormalization)  # its mean and variance are of what comes in
+    weights = last.get_weights()
+    scaled.set_weights(
+        [*(weight / temperature for weight in weights[:2]), *weights[2:]]
+        if is_norm
+        else [weight / temperature for weight in weights]
+    )
+    for layer in backbone.layers[place + 1 :]:
+        x = layer(x)
+    return keras.Model(backbone.input, x, name=backbone.name)
+
+
 def head(backbone):
     """The layer that makes scores of the embedding: the last convolution or dense layer."""
     return next(layer for layer in reversed(backbone.layers) if hasattr(layer, "kernel"))

@@ -52,10 +52,11 @@ def interval(correct, groups, seed):
     kinds, groups_of_kind = np.unique([clips, hits], axis=1, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(num_groups, groups_of_kind / num_groups, size=REPLICATES)
     drawn_clips, drawn_hits = kinds @ draws.T
-    return _ends(drawn_hits / drawn_clips)
+    return ends(drawn_hits / drawn_clips)
 
 
-def _ends(drawn):
+def ends(drawn):
+    """(low, high) of the interval that holds `LEVEL` of what was drawn."""
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -126,7 +127,7 @@ def mean_average_precision_interval(scores, targets, groups, seed):
         return None, None
     rng = np.random.default_rng(seed)
     times = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=PRECISION_REPLICATES)
-    return _ends(np.nanmean(average_precision(scores, targets, times[:, group_of].astype(np.int32)), axis=1))
+    return ends(np.nanmean(average_precision(scores, targets, times[:, group_of].astype(np.int32)), axis=1))
 
 
 def roc_auc(scores, targets):

@@ -27,12 +27,13 @@ NEAREST_TO_1 = 2.0**-24  # what float32 leaves of 1 minus the highest score belo
 class Multiclass:
     """Each clip has one of the classes: softmax, the highest score decides, accuracy.
 
-    labels: names of the classes, in the order of the scores.
+    labels: names of the classes, in the order of the scores. thresholds: the score from which on each class is
+    believed, where sounds of no class are to be told from those of the classes; () where every sound is of one.
     """
 
     labels: tuple
+    thresholds: tuple = ()
     metric: ClassVar[str] = "accuracy"
-    thresholds: ClassVar = ()
     objective: ClassVar = None  # of training: the plan's own loss
 
     def with_head(self, backbone):

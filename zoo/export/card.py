@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from textwrap import fill, indent
 
-from zoo import plots
+from zoo import open_set, plots
 from zoo.measure import counts
 
 
@@ -91,6 +91,14 @@ def draw_pruning(folder, before, after, saliency, metrics):
     plots.graphs_before_and_after(*graphs, Path(folder) / "pruned.png", title)
 
 
+def draw_open_set(folder, metrics):
+    """Writes the picture of open_set.csv: how sure the model is of known and of unknown sounds."""
+    table = open_set.read(Path(folder) / open_set.FILE)
+    confidences = {file: both for file, both in table.items() if file not in open_set.CLIP}
+    title = f"{metrics['model']} on {metrics['dataset']}: sounds of no class"
+    plots.open_set(confidences, Path(folder) / "open_set.png", title)
+
+
 def steps_table(metrics):
     """What each step made of the net, as a Markdown table."""
     lines = [
@@ -130,9 +138,10 @@ def write_card(folder, metrics, source):
         f"paper counts, with ReLU outputs, pooled inputs, dense biases and softmax: {metrics['paper_flops']:,}). "
         "Arenas were measured in TFLM on a 64-bit host.",
         f"![{metrics['metric']} against size](files.png)\n![per class](per_class.png)"
-        + "\n![confusion](confusion.png)" * (metrics["thresholds"] is None),
+        + "\n![confusion](confusion.png)" * (metrics["metric"] == "accuracy"),
         *_trim_note(metrics),
         *_embedding_note(metrics),
+        *_open_world_note(metrics),
         "## How it was made",
         f"    {metrics['command']}",
         steps_table(metrics),
@@ -276,6 +285,65 @@ def _kernels_note(metrics):
         "between TFLM and LiteRT's reference kernels. With the int8 body fixed, the stream's front end changes "
         f"{front['changed']} of {front['crops']} crop decisions of the fold against the float front end."
     ]
+
+
+def _open_world_note(metrics):
+    """How sounds of no class are refused, and how many of them are not."""
+    found, rejection = metrics.get("open_set"), metrics.get("rejection")
+    if not found and not rejection:
+        return []
+    paragraphs = ["## Sounds of no class"]
+    if rejection:
+        share = open_set.SENSITIVITIES[open_set.USUAL]
+        paragraphs.append(
+            "A class is believed from its own threshold on; a sound that reaches none is refused. The temperature "
+            f"({rejection['temperature']:.3g}, by which the logits are divided) and the thresholds come from "
+            f"{rejection['trainings']} further trainings, each without some of the classes, judged by "
+            f"{rejection['known_clips']} clips of the others and {rejection['unknown_clips']} of those left out; none "
+            f"is of the test fold. The thresholds in the files are those of the {open_set.USUAL} sensitivity, which "
+            f"{share:.0%} of a class's clips reached."
+        )
+    if found:
+        files, raw = found["files"], found["files"].get("raw")
+        paragraphs.append(
+            f"Against {found['clips']} clips of {found['dataset']}, of {len(found['classes'])} classes that never "
+            "trained. AUROC: how often a known clip has the higher score. FPR95: the share of the unknown that are "
+            "taken for known where 95 % of the known are."
+            + (f" The temperature {_told_beside(found, raw)} the raw softmax." if raw else "")
+        )
+        paragraphs.append(_open_set_table(files))
+        if found["points"]:
+            paragraphs.append(_points_table(found["points"]))
+        paragraphs.append("![open set](open_set.png)")
+    return paragraphs
+
+
+def _told_beside(found, raw):
+    if found["auroc"] > raw["auroc_high"]:
+        return "is better than"
+    return "is worse than" if found["auroc"] < raw["auroc_low"] else "is no better than"
+
+
+def _open_set_table(files):
+    lines = ["| file | AUROC | 95 % interval | FPR95 | 95 % interval |", "|---|---:|---:|---:|---:|"]
+    for file, row in files.items():
+        cells = (
+            cell
+            for name in ("auroc", "fpr95")
+            for cell in (_percent(row[name]), f"{_percent(row[f'{name}_low'])} to {_percent(row[f'{name}_high'])}")
+        )
+        lines.append(f"| {'raw softmax' if file == 'raw' else file} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _points_table(points):
+    lines = ["| sensitivity | file | known clips accepted | unknown clips accepted |", "|---|---|---:|---:|"]
+    for name, files in points.items():
+        for file, row in files.items():
+            lines.append(
+                f"| {name} | {file} | {_percent(row['known_accepted'])} | {_percent(row['unknown_accepted'])} |"
+            )
+    return "\n".join(lines)
 
 
 def _pruning_note(metrics):

@@ -1,0 +1,76 @@
+"""`--reject N`: N further trainings, each without some of the classes and some of the others' clips, which judge it.
+
+How sure a net is of what it knows, and of what it never heard, tells what is to be believed.
+
+The classes are dealt out to the trainings, so that each is unknown to one of them. The known clips that judge are those
+of the validation split, or of another of the training folds each time. No clip of the test fold has a part in it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from recipes.stages import Stages
+from zoo import assembly, open_set
+from zoo.errors import ZooError
+from zoo.progress import bar
+
+
+class Rejection(NamedTuple):
+    """What was found."""
+
+    temperature: float
+    thresholds: dict  # sensitivity of `open_set.SENSITIVITIES` -> a threshold for each class
+    told: dict  # for metrics.json
+
+
+def find(task, fold, variant):
+    """The `Rejection` for nets that are trained as `variant` is where `fold` tests.
+
+    Raises: ZooError for a number of trainings that cannot be, and where a step does not lower what it claims to.
+    """
+    train, validation, _ = task.split(fold)
+    folds, rounds = np.unique(train.folds), task.args.reject
+    if not 2 <= rounds <= len(task.labels) // 2:
+        raise ZooError(f"--reject {rounds}: 2 to {len(task.labels) // 2} trainings deal out {len(task.labels)} classes")
+    if len(folds) < 2 and not len(validation):
+        raise ZooError(f"--reject: {task.args.dataset} has one fold to train on, and none to judge by")
+    dealt = np.array_split(np.random.default_rng(task.args.seed).permutation(len(task.labels)), rounds)
+    known, targets, unknown = [], [], []
+    for number, classes in enumerate(dealt):
+        is_unknown = np.isin(train.targets, classes)
+        judging = np.zeros(len(train), bool) if len(validation) else train.folds == folds[number % len(folds)]
+        stages = Stages(
+            task, train.where(~is_unknown & ~judging), task.run_folder(fold) / f"held_out{number}of{rounds}"
+        )
+        model = assembly.join(task.front_end.build(), stages.made(variant).backbone)
+        judges = validation if len(validation) else train.where(judging)
+        judges = judges.where(~np.isin(judges.targets, classes))
+        known.append(_scores(model, task.judged(judges), "known sounds"))
+        targets.append(judges.targets)
+        unknown.append(_scores(model, task.judged(train.where(is_unknown)), "unknown sounds"))
+    known, targets, unknown = map(np.concatenate, (known, targets, unknown))
+    temperature = open_set.temperature(known, targets)
+    known, unknown = (open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown))
+    thresholds = {name: open_set.thresholds(known, targets, share) for name, share in open_set.SENSITIVITIES.items()}
+    told = {
+        "trainings": rounds,
+        "known_clips": len(known),
+        "unknown_clips": len(unknown),
+        "accuracy": float(np.mean(known.argmax(axis=1) == targets)),
+        "auroc": open_set.auroc(known.max(axis=1), unknown.max(axis=1)),
+        "points": {
+            name: {
+                "known_accepted": float(open_set.accepted(known, each).mean()),
+                "unknown_accepted": float(open_set.accepted(unknown, each).mean()),
+                "thresholds": dict(zip(task.labels, each)),
+            }
+            for name, each in thresholds.items()
+        },
+    }
+    return Rejection(temperature, thresholds, told)
+
+
+def _scores(model, crops, name):
+    """Shape: (clips, crops, classes)"""
+    return np.stack([model(clip, training=False).numpy() for clip in bar(crops, desc=f"{name}: scores", unit="clip")])
