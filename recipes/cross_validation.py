@@ -17,7 +17,7 @@ from recipes.task import begun_with, is_exported, is_finished
 from zoo import __version__, decisions, distribution, evaluation, jobs, open_set
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
-from zoo.export import card
+from zoo.export import card, open_world_card
 from zoo.export.folder import write_sums
 
 
@@ -77,8 +77,8 @@ def collect(exported, folder, builder, args):
             (unfinished / open_set.FILE).write_text(
                 tables[0] + "".join(table.partition("\n")[2] for table in tables[1:]), encoding="utf-8"
             )
-            metrics["open_set"] |= open_world.told(unfinished, args.seed)
-            card.draw_open_set(unfinished, metrics)
+            metrics["open_set"] |= open_world.confidence_figures(unfinished, args.seed)
+            open_world_card.draw(unfinished, metrics)
         card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
         write_sums(unfinished)
     print(f"\n{card.cross_validation_table(metrics)}\n\n{folder}: all {len(exported)} trainings, see card.md")

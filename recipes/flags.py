@@ -13,7 +13,7 @@ from zoo.errors import ZooError
 from zoo.export.folder import FORMS
 from zoo.export.seam import RANGES
 
-ELSEWHERE = {"--data-dir": "DIR", "--teacher": "PATH", "--init-from": "PATH", "--unknown": "NAME:DIR"}
+ELSEWHERE = {"--data-dir": "DIR", "--teacher": "PATH", "--init-from": "PATH", "--open-world": "NAME:DIR"}
 AMOUNTS = {"": 1, "k": 1_000, "M": 1_000_000, "Ki": 2**10, "Mi": 2**20}
 
 
@@ -94,7 +94,7 @@ def _command(prog, argv):
     """The command line that repeats the run anywhere: data, teacher and weights lie elsewhere for everyone else."""
 
     def told(flag, value):
-        return f"{value.partition(':')[0]}:DIR" if flag == "--unknown" else ELSEWHERE[flag]
+        return f"{value.partition(':')[0]}:DIR" if flag == "--open-world" else ELSEWHERE[flag]
 
     words = []
     for before, word in zip(["", *argv], argv):
@@ -165,8 +165,9 @@ def _add_flags(parser, recipe):
     parser.add_argument("--reject", type=_number, default=0, metavar="N", help="train N times more, each time without "
                         "some of the classes, to find how sure the model is to be of a sound before it is believed; "
                         "the thresholds go into the files (docs/open-world.md)")  # fmt: skip
-    parser.add_argument("--unknown", type=_recordings, metavar="NAME:DIR", help="sounds of other classes, as "
-                        "esc50:DIR: the card tells how many of them are taken for one of the model's own")  # fmt: skip
+    parser.add_argument("--open-world", type=_recordings, metavar="NAME:DIR", help="a data set with "
+                        "other classes, as esc50:DIR: the card tells how many of its sounds are taken for one of the "
+                        "model's own, and what noise, levels, rates and codecs cost (docs/open-world.md)")  # fmt: skip
     parser.add_argument("--embedding", action="store_true", help="also write embedding.h5 and embedding.tflite, whose "
                         "second output is what the head makes the scores of")  # fmt: skip
     parser.add_argument("--allow-no-gain", action="store_true", help="go on where a step lowers nothing it claims to")

@@ -7,7 +7,7 @@ from recipes.stages import Stages
 from recipes.task import begun_with, is_finished
 from zoo import assembly, decisions, distribution, evaluation, open_set, transfer
 from zoo.atomic import whole_folder
-from zoo.export import card, keras_files
+from zoo.export import card, keras_files, open_world_card
 from zoo.export.folder import versions, write_embedding, write_models, write_sums
 from zoo.export.metadata import About
 from zoo.export.stream import has_stream
@@ -96,8 +96,8 @@ def export_fold(task, fold, folders):
                 _, figures = task.scored(run, validation, "validation", labelling)
                 metrics["validation"] = {"clips": len(validation), **figures}
             metrics |= _micro_figures(task, unfinished, backbone, calibration, crops, labelling)
-            if task.unknown:
-                metrics["open_set"] = open_world.measure(
+            if task.world:
+                metrics |= open_world.measure(
                     task, unfinished, test, scores, rejection.thresholds if rejection else {},
                     rejection and assembly.join(front_end.build(), made.backbone),
                 )  # fmt: skip
@@ -109,8 +109,8 @@ def export_fold(task, fold, folders):
             metrics["paper_flops"] = counts.paper_flops(backbone)
             tables = labelling.tables(scores["model.h5"], test.targets)
             card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, tables)
-            if task.unknown:
-                card.draw_open_set(unfinished, metrics)
+            if task.world:
+                open_world_card.draw(unfinished, metrics)
             if made.pruning:
                 base = stages.made("base").backbone
                 card.draw_pruning(unfinished, base, made.backbone, made.pruning.saliency, metrics)

@@ -106,11 +106,10 @@ def prepared(recipe, args, runs):
     if args.fold != "all":
         test_folds = [test_folds[0] if args.fold is None else args.fold]
     task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
-    if builder.MULTI_LABEL and (args.reject or args.unknown):
-        raise ZooError("--reject and --unknown are for clips of one class each: where there may be none, none is known")
-    if args.unknown:
-        known = open_world.unknown_clips(args, task.labels, front_end.sample_rate_hz, runs / "cache")
-        task = replace(task, unknown=known)
+    if builder.MULTI_LABEL and (args.reject or args.open_world):
+        raise ZooError("--reject and --open-world are for clips of one class each, not of any number")
+    if args.open_world:
+        task = replace(task, world=open_world.load(args, task.labels, front_end.sample_rate_hz, runs / "cache"))
     if args.init_from:
         transfer.check(args.init_from, task.labels, test_folds)
     return task, [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]

@@ -24,7 +24,7 @@ class Task:
     builder: Any  # of the data set
     clips: pipeline.Clips
     runs: Path  # where trainings are kept
-    unknown: Any = None  # of `recipes.open_world`: clips of other classes, and those' names
+    world: Any = None  # of `recipes.open_world`: clips that are of none of the classes
 
     @property
     def labelling(self):

@@ -18,7 +18,7 @@ from zoo.runtime.classifier import Classifier
 from zoo.runtime.interpreter import LiteRT
 
 RECIPE = replace(ds_cnn.RECIPE, micro=False, backbone=partial(build, width=8, depth=1))
-FLAGS = ("--dataset", "esc10", "--data-dir", "tones", "--quick", "--unknown", "esc50:noises")
+FLAGS = ("--dataset", "esc10", "--data-dir", "tones", "--quick", "--open-world", "esc50:noises")
 UNKNOWN = "cow", "hen"
 
 
@@ -94,8 +94,8 @@ def test_the_folds_together_have_the_clips_of_each(workplace):
 
 @pytest.mark.parametrize("flags, told", [
     (("--reject", "6"), "--reject 6: 2 to 5 trainings deal out 10 classes"),
-    (("--unknown", "esc10:tones"), "holds no clip of other classes"),
-    (("--unknown", "nothing:tones"), "names no data set"),
+    (("--open-world", "esc10:tones"), "holds no clip of other classes"),
+    (("--open-world", "nothing:tones"), "names no data set"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(workplace, flags, told, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from textwrap import fill, indent
 
-from zoo import open_set, plots
+from zoo import plots
+from zoo.export import open_world_card
+from zoo.export.cells import interval, number, percent
 from zoo.measure import counts
 
 
@@ -19,7 +21,7 @@ def table(metrics):
     ]
     for path, row in metrics["files"].items():
         lines.append(
-            f"| {path} | {_percent(row[metric])} | {_interval(row)} "
+            f"| {path} | {percent(row[metric])} | {interval(row)} "
             f"| {row['changed_clips']} | {row['bytes']:,} | {number(row['arena_bytes'])} | {row['kernels']} |"
         )
     return "\n".join(lines)
@@ -31,7 +33,7 @@ def cross_validation_table(metrics):
         metrics,
         "fold",
         ("all folds", "95 % interval", "changed clips"),
-        lambda row: (_percent(row["accuracy"]), _interval(row), row["changed_clips"]),
+        lambda row: (percent(row["accuracy"]), interval(row), row["changed_clips"]),
     )
 
 
@@ -42,7 +44,7 @@ def _by_training(metrics, one, heads, told):
     heads = ("file", *heads, *(f"{one} {name}" for name in trainings))
     lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     for file, row in found["files"].items():
-        cells = (file, *told(row), *(_percent(accuracies[file]) for accuracies in trainings.values()))
+        cells = (file, *told(row), *(percent(accuracies[file]) for accuracies in trainings.values()))
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
@@ -91,14 +93,6 @@ def draw_pruning(folder, before, after, saliency, metrics):
     plots.graphs_before_and_after(*graphs, Path(folder) / "pruned.png", title)
 
 
-def draw_open_set(folder, metrics):
-    """Writes the picture of open_set.csv: how sure the model is of known and of unknown sounds."""
-    table = open_set.read(Path(folder) / open_set.FILE)
-    confidences = {file: both for file, both in table.items() if file not in open_set.CLIP}
-    title = f"{metrics['model']} on {metrics['dataset']}: sounds of no class"
-    plots.open_set(confidences, Path(folder) / "open_set.png", title)
-
-
 def steps_table(metrics):
     """What each step made of the net, as a Markdown table."""
     lines = [
@@ -141,7 +135,7 @@ def write_card(folder, metrics, source):
         + "\n![confusion](confusion.png)" * (metrics["metric"] == "accuracy"),
         *_trim_note(metrics),
         *_embedding_note(metrics),
-        *_open_world_note(metrics),
+        *open_world_card.note(metrics),
         "## How it was made",
         f"    {metrics['command']}",
         steps_table(metrics),
@@ -231,7 +225,7 @@ def _seeds_note(metrics):
 def seeds_table(metrics):
     """Each file's accuracy over the seeds, and of each seed, as a Markdown table."""
     ends = ("accuracy", "lowest", "highest")
-    return _by_training(metrics, "seed", ("mean", *ends[1:]), lambda row: [_percent(row[end]) for end in ends])
+    return _by_training(metrics, "seed", ("mean", *ends[1:]), lambda row: [percent(row[end]) for end in ends])
 
 
 def _thresholds_note(metrics):
@@ -254,7 +248,7 @@ def _validation_note(metrics):
     row = metrics["validation"]
     return [
         f"On the {row['clips']} validation clips, which neither train nor test, `model.h5` has "
-        f"{_percent(row[metrics['metric']])} % ({_interval(row)})."
+        f"{percent(row[metrics['metric']])} % ({interval(row)})."
     ]
 
 
@@ -287,65 +281,6 @@ def _kernels_note(metrics):
     ]
 
 
-def _open_world_note(metrics):
-    """How sounds of no class are refused, and how many of them are not."""
-    found, rejection = metrics.get("open_set"), metrics.get("rejection")
-    if not found and not rejection:
-        return []
-    paragraphs = ["## Sounds of no class"]
-    if rejection:
-        share = open_set.SENSITIVITIES[open_set.USUAL]
-        paragraphs.append(
-            "A class is believed from its own threshold on; a sound that reaches none is refused. The temperature "
-            f"({rejection['temperature']:.3g}, by which the logits are divided) and the thresholds come from "
-            f"{rejection['trainings']} further trainings, each without some of the classes, judged by "
-            f"{rejection['known_clips']} clips of the others and {rejection['unknown_clips']} of those left out; none "
-            f"is of the test fold. The thresholds in the files are those of the {open_set.USUAL} sensitivity, which "
-            f"{share:.0%} of a class's clips reached."
-        )
-    if found:
-        files, raw = found["files"], found["files"].get("raw")
-        paragraphs.append(
-            f"Against {found['clips']} clips of {found['dataset']}, of {len(found['classes'])} classes that never "
-            "trained. AUROC: how often a known clip has the higher score. FPR95: the share of the unknown that are "
-            "taken for known where 95 % of the known are."
-            + (f" The temperature {_told_beside(found, raw)} the raw softmax." if raw else "")
-        )
-        paragraphs.append(_open_set_table(files))
-        if found["points"]:
-            paragraphs.append(_points_table(found["points"]))
-        paragraphs.append("![open set](open_set.png)")
-    return paragraphs
-
-
-def _told_beside(found, raw):
-    if found["auroc"] > raw["auroc_high"]:
-        return "is better than"
-    return "is worse than" if found["auroc"] < raw["auroc_low"] else "is no better than"
-
-
-def _open_set_table(files):
-    lines = ["| file | AUROC | 95 % interval | FPR95 | 95 % interval |", "|---|---:|---:|---:|---:|"]
-    for file, row in files.items():
-        cells = (
-            cell
-            for name in ("auroc", "fpr95")
-            for cell in (_percent(row[name]), f"{_percent(row[f'{name}_low'])} to {_percent(row[f'{name}_high'])}")
-        )
-        lines.append(f"| {'raw softmax' if file == 'raw' else file} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _points_table(points):
-    lines = ["| sensitivity | file | known clips accepted | unknown clips accepted |", "|---|---|---:|---:|"]
-    for name, files in points.items():
-        for file, row in files.items():
-            lines.append(
-                f"| {name} | {file} | {_percent(row['known_accepted'])} | {_percent(row['unknown_accepted'])} |"
-            )
-    return "\n".join(lines)
-
-
 def _pruning_note(metrics):
     if not any(step["step"].startswith("PruneChannels") for step in metrics["steps"]):
         return []
@@ -366,19 +301,6 @@ def _eight_bits_note(metrics):
         f"bits{wide and f'; 16 bits in the files: {wide}'}.",
         "![sensitivity](sensitivity.png)",
     ]
-
-
-def _interval(row):
-    return "" if row["low"] is None else f"{_percent(row['low'])} to {_percent(row['high'])}"
-
-
-def _percent(share):
-    return "" if share is None else f"{100 * share:.2f}"
-
-
-def number(count):
-    """A count as a cell of a table: blank where there is none."""
-    return "" if count is None else f"{count:,}"
 
 
 def _skipped(metrics):

@@ -19,7 +19,7 @@ from zoo import assembly, audio, pipeline
 from zoo.atomic import whole_folder
 from zoo.calls import ids_of, nodes_of
 from zoo.errors import ZooError
-from zoo.export import card, graph, keras_files, log_mel_c, seam
+from zoo.export import card, cells, graph, keras_files, log_mel_c, seam
 from zoo.export.folder import DECISION_S, Quantisation, versions, write_models, write_sums
 from zoo.export.metadata import About
 from zoo.frontends import LogMel, Raw
@@ -359,7 +359,7 @@ def _card(metrics):
         "|---|---:|---:|---:|---|",
         *(
             f"| {name} | {row['changed_crops']} of {metrics['judging_crops']} | {row['bytes']:,} | "
-            f"{card.number(row['arena_bytes'])} | {row['kernels']} |"
+            f"{cells.number(row['arena_bytes'])} | {row['kernels']} |"
             for name, row in metrics["files"].items()
         ),
     ]

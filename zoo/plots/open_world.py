@@ -36,3 +36,32 @@ def open_set(confidences, path, title):
     roc.grid()
     roc.legend(loc="lower right")
     return save(figure, path)
+
+
+@styled
+def robustness(found, path, title):
+    """Accuracy after each change, a panel for each kind of change, the unchanged clips' beside it as a line.
+
+    found: {kind: {value: {file: {"accuracy", "low", "high"}}}}; "unchanged" is the kind of no change.
+    """
+    kinds = [kind for kind in found if kind != "unchanged"]
+    figure = new_figure(title, 11, 3.6)
+    panels = figure.subplots(1, len(kinds), sharey=True, width_ratios=[1 + len(found[kind]) for kind in kinds])
+    for axes, kind in zip(np.atleast_1d(panels), kinds):
+        for (file, unchanged), colour in zip(found["unchanged"][""].items(), COLOURS):
+            rows = [row[file] for row in found[kind].values()]
+            accuracies = np.array([row["accuracy"] for row in rows])
+            ends = np.array([[row["low"], row["high"]] for row in rows], float).T  # nan where there is no interval
+            errors = np.nan_to_num(np.abs(ends - accuracies))
+            axes.errorbar(range(len(rows)), accuracies, errors, fmt="o-", color=colour, linewidth=1, label=file)
+            axes.axhline(unchanged["accuracy"], color=colour, linewidth=0.6, linestyle=":")
+        axes.set_xticks(range(len(rows)), found[kind], rotation=90)
+        axes.set_xlim(-0.7, len(rows) - 0.3)
+        axes.set_xlabel(kind)
+        axes.grid(axis="y")
+    first = np.atleast_1d(panels)[0]
+    first.set_ylabel("accuracy, 95% interval")
+    first.yaxis.set_major_formatter(PercentFormatter(1))
+    first.set_ylim(0, 1.02)
+    figure.legend(*first.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return save(figure, path)
