@@ -5,7 +5,7 @@ from dataclasses import replace
 from recipes import held_out, open_world
 from recipes.stages import Stages
 from recipes.task import begun_with, is_finished
-from zoo import assembly, decisions, distribution, evaluation, open_set, transfer
+from zoo import assembly, decisions, distribution, evaluation, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files, open_world_card
 from zoo.export.folder import versions, write_embedding, write_models, write_sums
@@ -70,7 +70,7 @@ def export_fold(task, fold, folders):
             keras_files.save(model, unfinished)
             labelling, metrics["thresholds"] = _tuned(task, unfinished, train, validation)
             if rejection:
-                labelling = replace(labelling, thresholds=rejection.thresholds[open_set.USUAL])
+                labelling = replace(labelling, points=rejection.points)
                 metrics["rejection"] = {"temperature": rejection.temperature, **rejection.told}
             about = _about(metrics)
             written = write_models(
@@ -98,7 +98,7 @@ def export_fold(task, fold, folders):
             metrics |= _micro_figures(task, unfinished, backbone, calibration, crops, labelling)
             if task.world:
                 metrics |= open_world.measure(
-                    task, unfinished, test, scores, rejection.thresholds if rejection else {},
+                    task, unfinished, test, scores, labelling,
                     rejection and assembly.join(front_end.build(), made.backbone),
                 )  # fmt: skip
             metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}

@@ -20,21 +20,29 @@ class Rejection(NamedTuple):
     """What was found."""
 
     temperature: float
-    thresholds: dict  # sensitivity of `open_set.SENSITIVITIES` -> a threshold for each class
+    points: dict  # sensitivity of `open_set.SENSITIVITIES` -> a threshold for each class
     told: dict  # for metrics.json
+
+
+def check(task, fold):
+    """Raises: ZooError for a number of trainings that cannot be."""
+    train, validation, _ = task.split(fold)
+    most = len(task.labels) // 2
+    if not 2 <= task.args.reject <= most:
+        raise ZooError(
+            f"--reject {task.args.reject}: {len(task.labels)} classes are dealt out to 2 to {most} trainings"
+        )
+    if not len(validation) and len(np.unique(train.folds)) < 2:
+        raise ZooError(f"--reject: {task.args.dataset} has one fold to train on, and none to judge by")
 
 
 def find(task, fold, variant):
     """The `Rejection` for nets that are trained as `variant` is where `fold` tests.
 
-    Raises: ZooError for a number of trainings that cannot be, and where a step does not lower what it claims to.
+    Raises: ZooError where a step of the variant does not lower what it claims to.
     """
     train, validation, _ = task.split(fold)
     folds, rounds = np.unique(train.folds), task.args.reject
-    if not 2 <= rounds <= len(task.labels) // 2:
-        raise ZooError(f"--reject {rounds}: 2 to {len(task.labels) // 2} trainings deal out {len(task.labels)} classes")
-    if len(folds) < 2 and not len(validation):
-        raise ZooError(f"--reject: {task.args.dataset} has one fold to train on, and none to judge by")
     dealt = np.array_split(np.random.default_rng(task.args.seed).permutation(len(task.labels)), rounds)
     known, targets, unknown = [], [], []
     for number, classes in enumerate(dealt):
@@ -52,7 +60,7 @@ def find(task, fold, variant):
     known, targets, unknown = map(np.concatenate, (known, targets, unknown))
     temperature = open_set.temperature(known, targets)
     known, unknown = (open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown))
-    thresholds = {name: open_set.thresholds(known, targets, share) for name, share in open_set.SENSITIVITIES.items()}
+    points = {name: open_set.thresholds(known, targets, share) for name, share in open_set.SENSITIVITIES.items()}
     told = {
         "trainings": rounds,
         "known_clips": len(known),
@@ -65,10 +73,10 @@ def find(task, fold, variant):
                 "unknown_accepted": float(open_set.accepted(unknown, each).mean()),
                 "thresholds": dict(zip(task.labels, each)),
             }
-            for name, each in thresholds.items()
+            for name, each in points.items()
         },
     }
-    return Rejection(temperature, thresholds, told)
+    return Rejection(temperature, points, told)
 
 
 def _scores(model, crops, name):

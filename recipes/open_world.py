@@ -44,16 +44,16 @@ def load(args, labels, sample_rate_hz, cache):
     return World(name, clips.where(is_unknown), clips.where(is_noise), builder.class_names)
 
 
-def measure(task, folder, test, scores, points, raw):
+def measure(task, folder, test, scores, labelling, raw):
     """What metrics.json tells, "open_set", "false_alarms" and "robustness"; writes open_set.csv.
 
-    scores: {file: scores of the clips that test}. points: {sensitivity: a threshold for each class}, or nothing. raw:
-    the model as it was trained, before its temperature; None where it has none.
+    scores: {file: scores of the clips that test}. labelling: with its operating points, where it has some. raw: the
+    model as it was trained, before its temperature; None where it has none.
     """
     classifier = Classifier(folder / APP_FILE)
     unknown = task.world.unknown
     in_any_order = np.random.default_rng(task.args.seed).permutation(len(unknown))
-    points = points or {"default": (classifier.detection().on,) * len(task.labels)}
+    points = labelling.points or {"default": (classifier.detection().on,) * len(task.labels)}
     return {
         "open_set": _unknown(task, folder, test, scores, points, raw),
         "false_alarms": false_alarms.count(classifier, [unknown.waveform(i) for i in in_any_order], points),

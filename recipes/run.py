@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.backend import tf
 
-from recipes import cross_validation, flags, open_world, settings
+from recipes import cross_validation, flags, held_out, open_world, settings
 from recipes.fold import export_fold
 from recipes.search import own, run_search
 from recipes.study import run_study
@@ -110,6 +110,8 @@ def prepared(recipe, args, runs):
         raise ZooError("--reject and --open-world are for clips of one class each, not of any number")
     if args.open_world:
         task = replace(task, world=open_world.load(args, task.labels, front_end.sample_rate_hz, runs / "cache"))
+    if args.reject:
+        held_out.check(task, test_folds[0])
     if args.init_from:
         transfer.check(args.init_from, task.labels, test_folds)
     return task, [(seed, fold) for seed in range(args.seed, args.seed + args.seeds) for fold in test_folds]

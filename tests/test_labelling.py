@@ -15,8 +15,9 @@ from zoo import assembly, decisions, evaluation, teachers, transfer
 from zoo.compress import qat, surgery
 from zoo.compress.distill import KINDS, Distillation
 from zoo.export import keras_files, tflite
-from zoo.labelling import HIGHEST_THRESHOLD, UNSEEN_THRESHOLD, Multiclass, Multilabel, best_threshold
+from zoo.labelling import UNSEEN_THRESHOLD, Multiclass, Multilabel, best_threshold
 from zoo.models import MODELS
+from zoo.open_set import HIGHEST_THRESHOLD
 from zoo.runtime.interpreter import LiteRT
 
 LABELS = ("dog", "rain", "siren", "gong", "bell")  # nobody rings the bell

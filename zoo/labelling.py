@@ -5,7 +5,7 @@ of the two it is. Scores are float32, (clips, classes). Targets are the class of
 have several, 1 for each of them, (clips, classes); so are decisions.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from zoo.backend import keras, tf
@@ -13,10 +13,9 @@ from zoo.backend import keras, tf
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from zoo import assembly, evaluation
+from zoo import assembly, evaluation, open_set
 
 UNSEEN_THRESHOLD = 0.5  # where no clip was there to choose by
-HIGHEST_THRESHOLD = 255 / 256  # the highest score of a sigmoid in int8: from a higher one on the class would be silent
 # A smaller score is taken for this one: the logarithm of 0 is no number. Keras's 1e-7 would be too much (at T = 5 it
 # counts as 0.04 in each class that a teacher rules out), float32's smallest too little: gradients divide by the score.
 SMALLEST_SCORE = 1e-30
@@ -27,14 +26,19 @@ NEAREST_TO_1 = 2.0**-24  # what float32 leaves of 1 minus the highest score belo
 class Multiclass:
     """Each clip has one of the classes: softmax, the highest score decides, accuracy.
 
-    labels: names of the classes, in the order of the scores. thresholds: the score from which on each class is
-    believed, where sounds of no class are to be told from those of the classes; () where every sound is of one.
+    labels: names of the classes, in the order of the scores. points: {sensitivity of `open_set.SENSITIVITIES`: the
+    score from which on each class is believed}, where sounds of no class are to be told from those of the classes.
     """
 
     labels: tuple
-    thresholds: tuple = ()
+    points: dict = field(default_factory=dict)
     metric: ClassVar[str] = "accuracy"
     objective: ClassVar = None  # of training: the plan's own loss
+
+    @property
+    def thresholds(self):
+        """Those of the usual sensitivity; () where every sound is of one of the classes."""
+        return self.points.get(open_set.USUAL, ())
 
     def with_head(self, backbone):
         """The backbone with the scores of this labelling: as the models are built."""
@@ -114,6 +118,10 @@ class Multilabel:
 
     def with_head(self, backbone):
         return assembly.with_sigmoid(backbone)
+
+    @property
+    def points(self):
+        return {open_set.USUAL: self.thresholds} if self.thresholds else {}
 
     @property
     def objective(self):
@@ -208,4 +216,4 @@ def best_threshold(scores, has_it):
     below = np.append(ranked[1:], 0)
     f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + hits[-1])
     last = int(np.argmax(np.where(ranked > below, f1, -1)))  # of equal scores all are decided for, or none
-    return float(min((ranked[last] + below[last]) / 2, HIGHEST_THRESHOLD))
+    return float(min((ranked[last] + below[last]) / 2, open_set.HIGHEST_THRESHOLD))

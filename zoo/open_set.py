@@ -23,6 +23,7 @@ ACCEPTED = 0.95  # of known clips, where the false positive rate is told
 # What share of a class's own clips reach its threshold. In files for apps stand those of `USUAL`.
 SENSITIVITIES = {"low": 0.6, "medium": 0.8, "high": ACCEPTED}
 USUAL = "medium"
+HIGHEST_THRESHOLD = 255 / 256  # the highest score in int8: from a higher one on a class would be silent
 TEMPERATURES = 0.05, 20.0  # where the best one is looked for
 REPLICATES = 1_000  # of the bootstrap: each ranks all clips anew
 
@@ -120,8 +121,8 @@ def thresholds(scores, targets, share):
     is_right = scores.argmax(axis=1) == targets
     reached = [scores[is_right & (targets == number), number] for number in range(scores.shape[1])]
     found = [_reached_by(of_class, share) if len(of_class) else None for of_class in reached]
-    strictest = max((each for each in found if each is not None), default=1.0)
-    return tuple(strictest if each is None else each for each in found)
+    strictest = max((each for each in found if each is not None), default=HIGHEST_THRESHOLD)
+    return tuple(min(strictest if each is None else each, HIGHEST_THRESHOLD) for each in found)
 
 
 def accepted(scores, thresholds):

@@ -315,6 +315,7 @@ def test_the_front_end_takes_at_most_32_kb_of_flash_and_no_memory_but_its_scratc
     run_in(folder, *command, "-nostartfiles", "-Wl,-e,frontend_column", "--specs=nano.specs", "-lm", "-o", linked)
     lines = run_in(folder, "arm-none-eabi-size", object_file, linked).splitlines()[1:]
     (_, *memory_bytes), (*flash_bytes, _) = (map(int, line.split()[:3]) for line in lines)  # text, data, bss
+    print(f"{core}: {sum(flash_bytes):,} bytes of flash, with what it takes of libraries")
     assert memory_bytes == [0, 0]
     assert 2_000 < sum(flash_bytes) < 32 * 1024
 

@@ -72,16 +72,22 @@ def test_labels_stay_labels(tmp_path):
     assert printed.decode().split("\0")[:-1] == LABELS
 
 
-@pytest.mark.parametrize("thresholds", [(0.25, 0.7003, 0.501), (255 / 256, 1e-9, 0.5), ()])
-def test_a_board_decides_as_the_file_with_its_thresholds_does(tmp_path, thresholds):
+@pytest.mark.parametrize("sensitivity, points", [
+    ("", {"low": (255 / 256,) * 3, "medium": (0.25, 0.7003, 0.501)}),
+    (", zoo::kHigh", {"medium": (255 / 256,) * 3, "high": (255 / 256, 1e-9, 0.5)}),
+    ("", {}),
+])  # fmt: skip
+def test_a_board_decides_as_the_file_with_its_thresholds_does(tmp_path, sensitivity, points):
     output = Tensor((3,), np.int8, 1 / 256, -128)
     (tmp_path / "settings.h").write_text(SETTINGS)
     write_labels(["a", "b", "c"], tmp_path)
-    write_decision(output, thresholds, tmp_path)
-    lines = compiled_output(tmp_path, PRINT_DECISIONS, "labels").decode().splitlines()
+    write_decision(output, points, tmp_path)
+    program = PRINT_DECISIONS.replace("Print);", f"Print{sensitivity});")
+    lines = compiled_output(tmp_path, program, "labels").decode().splitlines()
     raw = np.arange(-128, 128)[:, None] * [1, -1, 0] + [0, -1, 0]
     scores = output.from_raw(raw)
-    decided = scores >= np.array(thresholds) if thresholds else np.eye(3, dtype=bool)[scores.argmax(axis=1)]
+    thresholds = np.array(points.get("high" if sensitivity else "medium"))
+    decided = scores >= thresholds if points else np.eye(3, dtype=bool)[scores.argmax(axis=1)]
     for line, row, is_decided in zip(lines, raw, decided, strict=True):
         assert line.split() == [word for i in np.flatnonzero(is_decided) for word in ("abc"[i], str(row[i]))]
 

@@ -18,6 +18,8 @@ def add_arguments(parser):
     )
     parser.add_argument("--on", type=float, metavar="SCORE", help="an event begins (default: the model's, else 0.5)")
     parser.add_argument("--off", type=float, metavar="SCORE", help="and ends below (default 0.3)")
+    parser.add_argument("--sensitivity", choices=("low", "medium", "high"), help="of a folder whose model refuses "
+                        "unknown sounds (default: medium)")  # fmt: skip
     parser.add_argument("--min", type=float, metavar="S", dest="min_s", help="shortest event (default 0.5 s)")
     parser.add_argument("--smoothing", type=float, metavar="S", dest="smoothing_s", help="of scores (default 0.25 s)")
     parser.add_argument("--quiet-dbfs", type=float, metavar="DBFS",
@@ -33,7 +35,7 @@ def open_classifier(args):
     if args.threads < 1:
         raise ZooError("--threads takes 1 or more")
     labels = args.labels and read_labels(args.labels)
-    classifier = Classifier(args.model, args.sample_rate_hz, labels, args.threads)
+    classifier = Classifier(args.model, args.sample_rate_hz, labels, args.threads, args.sensitivity)
     names = ("on", "off", "min_s", "smoothing_s", "quiet_dbfs")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return classifier, classifier.detection(**given)

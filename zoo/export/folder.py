@@ -205,7 +205,7 @@ def _write_sources(folder, stride_samples, sample_rate_hz, labelling):
         frontend=None if frontend.suffix == ".c" else frontend.read_bytes(),
         body=stream.body if body.suffix == ".c" else body.read_bytes(),
         labels=labelling.labels,
-        thresholds=labelling.thresholds,
+        points=labelling.points,
         sample_rate_hz=sample_rate_hz,
         column_stride_samples=stride_samples,
         column_field_samples=stream.frontend.input_shape[0],

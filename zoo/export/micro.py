@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zoo import open_set
 from zoo.errors import ZooError
 from zoo.export import graph
 from zoo.runtime.interpreter import LiteRT
@@ -50,7 +51,7 @@ def write_micro(
     frontend,
     body,
     labels,
-    thresholds=(),
+    points=None,
     sample_rate_hz,
     column_stride_samples,
     column_field_samples,
@@ -59,7 +60,8 @@ def write_micro(
 ):
     """Writes all that a board needs beside TFLM: arrays, settings, operators, labels, golden sound, the fixed sources.
 
-    thresholds: of each label, in real values, where any number of them is heard; else the highest score decides.
+    points: {sensitivity: a threshold for each label, in real values}, the usual one among them, where any number of
+    labels is heard, none too; without them the highest score decides.
     frontend: the file's bytes; None where the front end is C code, which `zoo.export.log_mel_c` writes. body: the
     file's bytes, or the runner of xnor.c. Columns begin column_stride_samples apart and hear column_field_samples each.
     arena_bytes: what both took together on this host.
@@ -114,7 +116,7 @@ def write_micro(
         if len(model) <= ARRAY_LIMIT_BYTES:
             write_c_array(model, name, folder)
     write_labels(labels, folder)
-    write_decision(scores, thresholds, folder)
+    write_decision(scores, points, folder)
     _write_golden(golden, folder)
     for name in COPIED:
         _copy(name, folder)
@@ -200,16 +202,22 @@ def write_labels(labels, folder):
     )
 
 
-def write_decision(scores, thresholds, folder):
+def write_decision(scores, points, folder):
     """Writes decision.h, which makes labels of the body's output, the `Tensor` scores.
 
-    thresholds: as of `write_micro`. They become the lowest scores, in the tensor's own dtype, that reach them.
+    points: as of `write_micro`. Thresholds become the lowest scores, in the tensor's own dtype, that reach them.
     """
-    if not thresholds:
+    if not points:
         _copy("decision_highest.h", folder, "decision.h")
         return
-    raw = scores.to_raw(thresholds).astype(np.int32)  # the nearest one may lie below
-    fill_template("decision.h", folder, thresholds=_numbers(raw + (scores.from_raw(raw) < np.float32(thresholds))))
+    rows = []
+    for thresholds in points.values():
+        raw = scores.to_raw(thresholds).astype(np.int32)  # the nearest one may lie below
+        rows.append(f"    {{\n{_numbers(raw + (scores.from_raw(raw) < np.float32(thresholds)))}\n    }},")
+    names = {name: f"k{name.capitalize()}" for name in points}
+    fill_template(
+        "decision.h", folder, names=", ".join(names.values()), usual=names[open_set.USUAL], thresholds="\n".join(rows)
+    )
 
 
 def _write_golden(golden, folder):

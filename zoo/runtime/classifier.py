@@ -1,6 +1,7 @@
 """A classifier as its file describes itself: rate, length, labels and threshold come from the model's own metadata."""
 
 import hashlib
+import json
 import math
 from itertools import chain
 from pathlib import Path
@@ -26,11 +27,13 @@ class Classifier:
     LiteRT lets pass can still kill it.
 
     labels: tuple of str, in the order of the scores. thresholds: from which score on each label is heard, where any
-    number of them may be; () where the highest score decides. sample_rate_hz, num_samples: of the window that it hears.
+    number of them may be, or none; () where the highest score decides. sample_rate_hz, num_samples: of the window that
+    it hears.
     """
 
-    def __init__(self, path, sample_rate_hz=None, labels=None, num_threads=1):
-        """sample_rate_hz, labels: for files that do not tell.
+    def __init__(self, path, sample_rate_hz=None, labels=None, num_threads=1, sensitivity=None):
+        """sample_rate_hz, labels: for files that do not tell. sensitivity: of an exported folder that has several
+        ("low", "medium", "high"), in place of the file's own thresholds.
 
         Raises: ZooError for what is no classifier of waveforms, and for a file that its SHA256SUMS does not know so.
         """
@@ -53,6 +56,8 @@ class Classifier:
         self.labels = tuple(told and told.labels or labels or ())
         self.threshold = told.score_threshold if told else None
         self.thresholds = told.thresholds if told and all(map(_makes_events, told.thresholds)) else ()
+        if sensitivity:
+            self.thresholds = _thresholds_of(self.path, sensitivity, self.labels)
         self.num_samples = math.prod(self._runner.input.shape)
         self._check()
 
@@ -167,6 +172,20 @@ class Classifier:
 
     def _open(self, model):
         return LiteRT(model, num_threads=self._num_threads) if self._is_ours else Isolated(model, self._num_threads)
+
+
+def _thresholds_of(path, sensitivity, labels):
+    """Those that metrics.json, beside the file, has for a sensitivity.
+
+    Raises: ZooError where there are none.
+    """
+    metrics = path.with_name("metrics.json")
+    told = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
+    points = told.get("rejection", {}).get("points", {})
+    if sensitivity not in points:
+        has = f"has {', '.join(points)}" if points else "has none; recipes with --reject find them"
+        raise ZooError(f"{path.parent}: no sensitivity {sensitivity!r}: it {has}")
+    return tuple(points[sensitivity]["thresholds"][label] for label in labels)
 
 
 def _makes_events(threshold):
