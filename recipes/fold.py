@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 
+from zoo.backend import keras
+
+import numpy as np
+
 from recipes import held_out, open_world
 from recipes.stages import Stages
 from recipes.task import begun_with, is_finished
-from zoo import assembly, decisions, distribution, evaluation, transfer
+from zoo import assembly, decisions, distribution, evaluation, prototypes, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, keras_files, open_world_card
 from zoo.export.folder import versions, write_embedding, write_models, write_sums
@@ -79,6 +83,11 @@ def export_fold(task, fold, folders):
             )  # fmt: skip
             if args.embedding:
                 write_embedding(unfinished, front_end, backbone, labelling, about)
+            if labelling.metric == "accuracy" and isinstance(assembly.head(backbone), keras.layers.Dense):
+                embeddings = assembly.embedder(model).predict(calibration, verbose=0)
+                np.savez_compressed(
+                    unfinished / prototypes.FILE, embeddings=embeddings.astype(np.float16), targets=targets
+                )
             metrics["column_stride_samples"] = written.column_stride_samples
             metrics[f"calibration_{labelling.metric}"] = written.calibration_metric
             metrics["sensitivity"] = [

@@ -58,7 +58,7 @@ def find(task, fold, variant):
         targets.append(judges.targets)
         unknown.append(_scores(model, task.judged(train.where(is_unknown)), "unknown sounds"))
     known, targets, unknown = map(np.concatenate, (known, targets, unknown))
-    temperature = open_set.temperature(known, targets)
+    temperature = open_set.temperature(open_set.logits_of(known), targets)
     known, unknown = (open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown))
     points = {name: open_set.thresholds(known, targets, share) for name, share in open_set.SENSITIVITIES.items()}
     told = {

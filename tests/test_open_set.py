@@ -57,7 +57,7 @@ def test_the_temperature_makes_the_targets_likeliest():
     targets = rng.integers(0, 5, 400)
     logits = rng.normal(0, 1, (400, 3, 5)) + 2 * np.eye(5)[targets][:, None]
     scores = softmax(logits / 0.4, axis=-1).astype(np.float32)
-    found = open_set.temperature(scores, targets)
+    found = open_set.temperature(open_set.logits_of(scores), targets)
 
     def surprise(temperature):
         return log_loss(targets, open_set.at_temperature(scores, temperature).mean(axis=1).astype(np.float64))

@@ -4,11 +4,25 @@ import os
 import sys
 
 from zoo.command_line import OneLineParser
-from zoo.commands import bench, classify, compare, data, doctor, export, listen, listing, report, show, slim, strips
+from zoo.commands import (
+    bench,
+    classify,
+    compare,
+    data,
+    doctor,
+    enroll,
+    export,
+    listen,
+    listing,
+    report,
+    show,
+    slim,
+    strips,
+)
 from zoo.errors import ZooError
 
 # As --help shows them.
-COMMANDS = (listing, data, show, classify, listen, doctor, bench, export, strips, slim, compare, report)
+COMMANDS = (listing, data, show, classify, listen, doctor, bench, export, enroll, strips, slim, compare, report)
 
 
 def main(argv=None):

@@ -54,6 +54,34 @@ def with_embedding(front_end, backbone):
     return keras.Model(front_end.input, both(front_end.output), name=backbone.name)
 
 
+def embedder(model):
+    """Keras model waveform -> embedding of a joined model: what its dense head takes.
+
+    Shape: (batch, samples) -> (batch, width)
+    """
+    front, backbone = _parts(model)
+    embedding = keras.Model(backbone.input, head(backbone).input)
+    return keras.Model(front.input, embedding(front.output))
+
+
+def with_head(model, kernel, bias):
+    """A joined model with another dense head, for as many classes as `bias` has; all before it is shared."""
+    front, backbone = _parts(model)
+    place = backbone.layers.index(head(backbone))
+    dense = keras.layers.Dense(len(bias), name=backbone.layers[place].name)
+    x = dense(backbone.layers[place].input)
+    dense.set_weights([kernel, bias])
+    for layer in backbone.layers[place + 1 :]:
+        x = layer(x)
+    return join(front, keras.Model(backbone.input, x, name=backbone.name))
+
+
+def _parts(model):
+    """(front end, backbone) of a joined model."""
+    *_, last, backbone = model.layers
+    return keras.Model(model.input, last.output), backbone
+
+
 def cut(front_end, backbone, seam):
     """Two Keras models that share all layers: front (waveform -> columns) and body (columns -> scores).
 

@@ -13,7 +13,7 @@ from itertools import repeat
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax, logsumexp, softmax
 
 from zoo import evaluation
 
@@ -89,27 +89,29 @@ def false_positive_rate(known, unknown, accepted=ACCEPTED):
     return float(np.mean(unknown >= _reached_by(known, accepted)))
 
 
-def temperature(scores, targets):
-    """By what a net's logits are to be divided for its scores to be as sure as it is often right: the likeliest.
+def temperature(logits, targets):
+    """By what logits are to be divided for their scores to be as sure as they are often right: the likeliest.
 
-    scores: of crops, softmax, of clips that did not train. targets: the class of each clip.
-
-    Shape: (clips, crops, classes), (clips,)
+    logits: of each clip those of its crops, (crops, classes); a clip's score is the mean over them. The clips did not
+    train. targets: their classes.
     """
-    logits = np.log(np.maximum(np.float64(scores), np.finfo(np.float32).tiny))
 
     def surprise(log_temperature):
-        log_scores = log_softmax(logits / math.exp(log_temperature), axis=-1)
-        of_clips = logsumexp(log_scores, axis=1) - math.log(scores.shape[1])  # of the mean over crops
-        return -of_clips[np.arange(len(targets)), targets].mean()
+        log_scores = (log_softmax(of_clip / math.exp(log_temperature), axis=-1) for of_clip in logits)
+        means = [logsumexp(crops, axis=0)[target] - math.log(len(crops)) for crops, target in zip(log_scores, targets)]
+        return -np.mean(means)
 
     return math.exp(minimize_scalar(surprise, bounds=np.log(TEMPERATURES), method="bounded").x)
 
 
 def at_temperature(scores, temperature):
     """Scores whose logits were divided by `temperature`. Shape: (..., classes)"""
-    scaled = np.maximum(np.float64(scores), np.finfo(np.float32).tiny) ** (1 / temperature)
-    return np.float32(scaled / scaled.sum(axis=-1, keepdims=True))
+    return softmax(logits_of(scores) / temperature, axis=-1).astype(np.float32)
+
+
+def logits_of(scores):
+    """Logits whose softmax the scores are. Shape: (..., classes)"""
+    return np.log(np.maximum(np.float64(scores), np.finfo(np.float32).tiny))
 
 
 def thresholds(scores, targets, share):

@@ -139,9 +139,7 @@ def write_models(
         else:
             told["column_stride_samples"] = front_end.hop_samples
             write_log_mel(front_end, LiteRT(body_file).input, micro_folder)
-        told["memory"] = _write_sources(
-            micro_folder, told["column_stride_samples"], front_end.sample_rate_hz, labelling
-        )
+        told["memory"] = write_sources(micro_folder, told["column_stride_samples"], front_end.sample_rate_hz, labelling)
     if is_raw and not xnor.is_folded(body):
         one_call = strips.in_strips(tflite.to_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
         stripped["model.tflite"] = one_call
@@ -190,7 +188,7 @@ def _described(model, about, front_end, labelling):
     return with_metadata(model, about, front_end.sample_rate_hz, labelling.labels, thresholds=labelling.thresholds)
 
 
-def _write_sources(folder, stride_samples, sample_rate_hz, labelling):
+def write_sources(folder, stride_samples, sample_rate_hz, labelling):
     """Adds to micro/ what a board needs beside the models, and returns what the stream takes of memory.
 
     What the board's self-test has to say comes from TFLM here.

@@ -332,7 +332,12 @@ class Keras3:
             self._ask("close")
 
 
+def load_exported(path):
+    """The Keras 2 model of an exported folder's .h5: front end and backbone, joined."""
+    return keras.models.load_model(path, compile=False)
+
+
 def open_h5(path):
     """A function of waveforms (n, samples), float32, to scores (n, classes), in Keras 2."""
-    model = keras.models.load_model(path, compile=False)
+    model = load_exported(path)
     return lambda waveforms: model(waveforms, training=False).numpy()

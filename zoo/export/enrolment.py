@@ -1,0 +1,172 @@
+"""A new class in an exported folder, of a few recordings, without training: all its files get a head of prototypes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from zoo import assembly, audio, open_set, pipeline, prototypes
+from zoo.atomic import whole_folder
+from zoo.errors import ZooError
+from zoo.export import card, keras_files, micro
+from zoo.export.folder import LABELS_FILE, versions, write_sources, write_sums
+from zoo.export.head import with_head
+from zoo.export.metadata import About, with_metadata
+from zoo.export.stream import has_stream, settings_of
+from zoo.labelling import Multiclass
+from zoo.runtime import metadata
+from zoo.runtime.interpreter import LiteRT
+
+TOLERANCE = 1e-3  # of scores, between Keras and float TFLite: their log-mels sum in another order
+FOR_APPS = ("model.tflite", "model_int8.tflite")
+
+
+def enroll(folder, name, recordings, out, overwrite=False):
+    """Writes the folder `out`: the model of `folder` with the class `name` beside its own. Returns its metrics.json.
+
+    recordings: sound files of the new class, of any rate; five are a good beginning.
+
+    Raises: ZooError for a folder that has no embeddings of its own classes, for a class that it has, and for
+    recordings that do not decode.
+    """
+    folder, out = Path(folder), Path(out)
+    metrics = _metrics(folder)
+    if name in metrics["labels"]:
+        raise ZooError(f"{folder} has a class {name!r}; pass another --name")
+    labels = [*metrics["labels"], name]
+    model = keras_files.load_exported(folder / "model.h5")
+    embed = assembly.embedder(model)
+    examples = [embed(crops, training=False).numpy() for crops in _crops_of(recordings, metrics)]
+    with np.load(folder / prototypes.FILE) as kept:
+        known, targets = kept["embeddings"].astype(np.float64), kept["targets"]
+    head = prototypes.head(known, targets, examples)
+    known = np.concatenate([known, *examples])
+    targets = np.concatenate([targets, np.full(len(known) - len(targets), len(labels) - 1)])
+    logits = known @ head.kernel + head.bias
+    new = {"kernel": head.kernel, "bias": head.bias, "logits_range": (float(logits.min()), float(logits.max()))}
+    labelling = Multiclass(tuple(labels), head.points)
+    with whole_folder(out, overwrite) as unfinished:
+        keras_files.save(assembly.with_head(model, head.kernel, head.bias), unfinished)
+        for file in FOR_APPS:
+            _write_for_apps(folder / file, unfinished / file, name, len(recordings), labelling, new)
+        _check(unfinished, head, examples, _crops_of(recordings, metrics))
+        if (folder / "micro").is_dir():
+            _write_micro(folder / "micro", unfinished / "micro", labelling, new)
+        (unfinished / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+        np.savez_compressed(unfinished / prototypes.FILE, embeddings=known.astype(np.float16), targets=targets)
+        told = _told(metrics, name, recordings, head, labels)
+        (unfinished / "metrics.json").write_text(json.dumps(told, indent=2) + "\n")
+        (unfinished / "card.md").write_text(card.joined(_card(told)), encoding="utf-8")
+        write_sums(unfinished)
+    return told
+
+
+def _metrics(folder):
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ZooError(f"{folder}: no metrics.json; pass a folder that a recipe exported") from error
+    if not (folder / prototypes.FILE).is_file():
+        raise ZooError(
+            f"{folder}: no {prototypes.FILE}: its model has no dense head or several labels a clip, or was exported "
+            "before 0.10; export it again"
+        )
+    return metrics
+
+
+def _crops_of(recordings, metrics):
+    """The crops of each recording, (crops, samples), as a test clip's."""
+    for path in recordings:
+        recording = audio.read(path)
+        waveform = audio.decode(recording.encoded, recording.encoding)
+        waveform = audio.resample(waveform, recording.sample_rate_hz, metrics["sample_rate_hz"]).numpy()
+        yield pipeline.judging_crops(
+            waveform, metrics["num_samples"], metrics["crops_per_clip"], metrics["padding"]
+        ).astype(np.float32)
+
+
+def _write_for_apps(path, new_path, name, count, labelling, new):
+    model = path.read_bytes()
+    told = metadata.read(model)
+    about = About(
+        told.name,
+        f"{told.description} {name}: enrolled from {count} recordings.",
+        told.version,
+        told.author,
+        told.license,
+    )
+    described = with_metadata(
+        with_head(model, **new), about, told.sample_rate_hz, labelling.labels, thresholds=labelling.thresholds
+    )
+    new_path.write_bytes(described)
+
+
+def _check(folder, head, examples, crops):
+    """Holds the float file's scores of the examples against the head's own. Raises: ZooError where they differ."""
+    run = LiteRT(folder / FOR_APPS[0]).run
+    off = max(float(np.abs(run(one) - head.scores(example)).max()) for one, example in zip(crops, examples))
+    if off > TOLERANCE:
+        raise ZooError(f"{folder}: a score of the new head differs by {off:g} between Keras and TFLite")
+
+
+def _write_micro(folder, new_folder, labelling, new):
+    """micro/ with the new head; a body of signs in C is left out, as its head is no file that could be rewritten."""
+    if not (folder / "body.tflite").exists() and not (folder / "model.tflite").exists():
+        return
+    new_folder.mkdir()
+    whole = folder / "model.tflite"
+    if whole.exists():
+        one_call = with_head(whole.read_bytes(), **new)
+        (new_folder / "model.tflite").write_bytes(one_call)
+        if len(one_call) <= micro.ARRAY_LIMIT_BYTES:
+            micro.write_c_array(one_call, "model", new_folder)
+    if has_stream(folder.parent) and (folder / "body.tflite").exists():
+        for path in (*folder.glob("frontend.*"), *folder.glob("log_mel*"), *folder.glob("mfcc*")):
+            shutil.copy(path, new_folder)
+        (new_folder / "body.tflite").write_bytes(with_head((folder / "body.tflite").read_bytes(), **new))
+        settings = settings_of(folder)
+        write_sources(new_folder, settings["kColumnStrideSamples"], settings["kSampleRateHz"], labelling)
+
+
+def _told(metrics, name, recordings, head, labels):
+    """metrics.json: how the folder was made, and how the examples are judged by each other."""
+    number = len(labels) - 1
+    left_out, threshold = head.left_out, head.points[open_set.USUAL][number]
+    kept = ("sample_rate_hz", "num_samples", "crops_per_clip", "padding", "dataset", "metric", "licence", "paper")
+    return {
+        "model": f"{metrics['model']}",
+        **{key: metrics[key] for key in kept},
+        "test_fold": metrics["test_fold"],
+        "labels": labels,
+        "enrolled": [
+            *metrics.get("enrolled", ()),
+            {
+                "class": name,
+                "recordings": len(recordings),
+                "left_out_right": int((left_out.argmax(axis=1) == number).sum()) if len(left_out) else None,
+                "left_out_accepted": int((left_out[:, number] >= threshold).sum()) if len(left_out) else None,
+            },
+        ],
+        "rejection": {
+            "points": {name: {"thresholds": dict(zip(labels, each))} for name, each in head.points.items()},
+        },
+        "versions": versions(),
+    }
+
+
+def _card(told):
+    rows = [
+        f"| {one['class']} | {one['recordings']} | {card.number(one['left_out_right'])} | "
+        f"{card.number(one['left_out_accepted'])} |"
+        for one in told["enrolled"]
+    ]
+    return [
+        f"# {told['model']} on {told['dataset']}, with {len(rows)} classes enrolled",
+        "Classes were added by `python -m zoo enroll`, without training: the head is one of prototypes (the means of "
+        "the classes' embeddings over the spread that they share, linear discriminant analysis), for the model's own "
+        "classes too. The accuracy of the model before tells nothing of this one. Each recording of a new class is "
+        "judged by a head of all but it:",
+        "\n".join(["| class | recordings | decided right | accepted |", "|---|---:|---:|---:|", *rows]),
+        f"Licence of the weights: {told['licence']}, and that of the recordings that were enrolled.",
+    ]
