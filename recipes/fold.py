@@ -84,10 +84,7 @@ def export_fold(task, fold, folders):
             if args.embedding:
                 write_embedding(unfinished, front_end, backbone, labelling, about)
             if labelling.metric == "accuracy" and isinstance(assembly.head(backbone), keras.layers.Dense):
-                embeddings = assembly.embedder(model).predict(calibration, verbose=0)
-                np.savez_compressed(
-                    unfinished / prototypes.FILE, embeddings=embeddings.astype(np.float16), targets=targets
-                )
+                _write_embeddings(task, unfinished / prototypes.FILE, model, train)
             metrics["column_stride_samples"] = written.column_stride_samples
             metrics[f"calibration_{labelling.metric}"] = written.calibration_metric
             metrics["sensitivity"] = [
@@ -126,6 +123,14 @@ def export_fold(task, fold, folders):
             card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
             write_sums(unfinished)
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
+
+
+def _write_embeddings(task, path, model, train):
+    """What `python -m zoo enroll` makes a head of."""
+    count = max(task.recipe.calibration_crops, prototypes.CROPS * len(task.labels))
+    crops, targets = task.unmixed(train, count)
+    embeddings = assembly.embedder(model).predict(crops, verbose=0)
+    np.savez_compressed(path, embeddings=embeddings.astype(np.float16), targets=targets)
 
 
 def _tuned(task, folder, train, validation):

@@ -145,3 +145,11 @@ def test_body_alone_serves_a_model_with_a_mel_front():
     model = TFLM(seam.int8_body(body, columns))
     # Levels of 30 through int8 steps of a quarter, and softmax.
     np.testing.assert_allclose(model.run(columns), body.predict(columns, verbose=0), atol=0.05)
+
+
+def test_a_net_that_died_is_refused(calibration):
+    inputs = keras.Input(calibration.shape[1:])
+    silent = keras.layers.Dense(4, activation="relu", bias_initializer=keras.initializers.Constant(-1e6))(inputs)
+    body = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(silent), name="dead")
+    with pytest.raises(ZooError, match="dead: gives the same whatever it hears"):
+        seam.best_int8(body, calibration)

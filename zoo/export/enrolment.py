@@ -16,9 +16,10 @@ from zoo.export.metadata import About, with_metadata
 from zoo.export.stream import has_stream, settings_of
 from zoo.labelling import Multiclass
 from zoo.runtime import metadata
+from zoo.runtime.embedding import embedding_model
 from zoo.runtime.interpreter import LiteRT
 
-TOLERANCE = 1e-3  # of scores, between Keras and float TFLite: their log-mels sum in another order
+TOLERANCE = 1e-3  # of scores: sums of float32 in another order
 FOR_APPS = ("model.tflite", "model_int8.tflite")
 
 
@@ -37,10 +38,12 @@ def enroll(folder, name, recordings, out, overwrite=False):
     labels = [*metrics["labels"], name]
     model = keras_files.load_exported(folder / "model.h5")
     embed = assembly.embedder(model)
-    examples = [embed(crops, training=False).numpy() for crops in _crops_of(recordings, metrics)]
+    crops = [_crops_of(path, metrics) for path in recordings]
+    examples = [embed(one, training=False).numpy() for one in crops]
     with np.load(folder / prototypes.FILE) as kept:
         known, targets = kept["embeddings"].astype(np.float64), kept["targets"]
-    head = prototypes.head(known, targets, examples)
+    noise = np.square(_of_file(folder / "model_int8.tflite", crops) - np.concatenate(examples)).mean(axis=0)
+    head = prototypes.head(known, targets, examples, noise)
     known = np.concatenate([known, *examples])
     targets = np.concatenate([targets, np.full(len(known) - len(targets), len(labels) - 1)])
     logits = known @ head.kernel + head.bias
@@ -50,7 +53,7 @@ def enroll(folder, name, recordings, out, overwrite=False):
         keras_files.save(assembly.with_head(model, head.kernel, head.bias), unfinished)
         for file in FOR_APPS:
             _write_for_apps(folder / file, unfinished / file, name, len(recordings), labelling, new)
-        _check(unfinished, head, examples, _crops_of(recordings, metrics))
+        _check(unfinished / FOR_APPS[0], head, crops)
         if (folder / "micro").is_dir():
             _write_micro(folder / "micro", unfinished / "micro", labelling, new)
         (unfinished / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
@@ -75,15 +78,19 @@ def _metrics(folder):
     return metrics
 
 
-def _crops_of(recordings, metrics):
-    """The crops of each recording, (crops, samples), as a test clip's."""
-    for path in recordings:
-        recording = audio.read(path)
-        waveform = audio.decode(recording.encoded, recording.encoding)
-        waveform = audio.resample(waveform, recording.sample_rate_hz, metrics["sample_rate_hz"]).numpy()
-        yield pipeline.judging_crops(
-            waveform, metrics["num_samples"], metrics["crops_per_clip"], metrics["padding"]
-        ).astype(np.float32)
+def _crops_of(path, metrics):
+    """The crops of a recording, as a test clip's. Shape: (crops, samples)"""
+    recording = audio.read(path)
+    waveform = audio.decode(recording.encoded, recording.encoding)
+    waveform = audio.resample(waveform, recording.sample_rate_hz, metrics["sample_rate_hz"]).numpy()
+    crops = pipeline.judging_crops(waveform, metrics["num_samples"], metrics["crops_per_clip"], metrics["padding"])
+    return crops.astype(np.float32)
+
+
+def _of_file(path, crops):
+    """What a .tflite file's last dense layer takes. Shape: [(crops, samples), ...] -> (all crops, width)"""
+    run = LiteRT(embedding_model(path.read_bytes())).run
+    return np.concatenate([run(one).reshape(len(one), -1) for one in crops])
 
 
 def _write_for_apps(path, new_path, name, count, labelling, new):
@@ -102,12 +109,12 @@ def _write_for_apps(path, new_path, name, count, labelling, new):
     new_path.write_bytes(described)
 
 
-def _check(folder, head, examples, crops):
-    """Holds the float file's scores of the examples against the head's own. Raises: ZooError where they differ."""
-    run = LiteRT(folder / FOR_APPS[0]).run
-    off = max(float(np.abs(run(one) - head.scores(example)).max()) for one, example in zip(crops, examples))
+def _check(path, head, crops):
+    """Holds a file's scores against those of the head over its own embeddings. Raises: ZooError where they differ."""
+    scores = LiteRT(path).run(np.concatenate(crops))
+    off = float(np.abs(scores - head.scores(_of_file(path, crops))).max())
     if off > TOLERANCE:
-        raise ZooError(f"{folder}: a score of the new head differs by {off:g} between Keras and TFLite")
+        raise ZooError(f"{path.name}: a score differs by {off:g} from that of the new head")
 
 
 def _write_micro(folder, new_folder, labelling, new):
