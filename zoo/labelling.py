@@ -31,7 +31,7 @@ class Multiclass:
     """
 
     labels: tuple
-    points: dict = field(default_factory=dict)
+    points: dict = field(default_factory=dict, hash=False)
     metric: ClassVar[str] = "accuracy"
     objective: ClassVar = None  # of training: the plan's own loss
 
