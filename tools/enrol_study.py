@@ -2,7 +2,7 @@
 
 Beside it stands a head that is trained again, on all the clips that the model trained on and on those recordings.
 
-    python -m tools.enrol_study exported/micro_acdnet-esc10 --data-dir DIR --runs 20
+    python -m tools.enrol_study exported/micro_acdnet-esc10 --data-dir DIR --runs 6
 
 DIR holds ESC-10 and a part of ESC-50 (docs/datasets.md, esc18). Clips of the model's test fold judge, of its own
 classes and of the new ones. The three classes and their recordings, from the other folds, are drawn anew in each run.
@@ -27,7 +27,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a model that a recipe exported, trained on esc10")
     parser.add_argument("--data-dir", required=True, type=Path)
-    parser.add_argument("--runs", type=int, default=20, help="(default %(default)s)")
+    parser.add_argument("--runs", type=int, default=10, help="(default %(default)s)")
     args = parser.parse_args(argv)
     metrics = json.loads((args.folder / "metrics.json").read_text())
     builder = datasets.load("esc18", CACHE, args.data_dir)
