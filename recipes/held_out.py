@@ -36,33 +36,41 @@ def check(task, fold):
         raise ZooError(f"--reject: {task.args.dataset} has one fold to train on, and none to judge by")
 
 
+def trainings(task, fold, stages_type=Stages):
+    """Yields for each training (its `Stages`, clips that judge what it knows, clips of the classes left out)."""
+    train, validation, _ = task.split(fold)
+    folds, rounds = np.unique(train.folds), task.args.reject
+    dealt = np.array_split(np.random.default_rng(task.args.seed).permutation(len(task.labels)), rounds)
+    for number, classes in enumerate(dealt):
+        is_unknown = np.isin(train.targets, classes)
+        judging = np.zeros(len(train), bool) if len(validation) else train.folds == folds[number % len(folds)]
+        judges = validation if len(validation) else train.where(judging)
+        yield (
+            stages_type(
+                task, train.where(~is_unknown & ~judging), task.run_folder(fold) / f"held_out{number}of{rounds}"
+            ),
+            judges.where(~np.isin(judges.targets, classes)),
+            train.where(is_unknown),
+        )
+
+
 def find(task, fold, variant):
     """The `Rejection` for nets that are trained as `variant` is where `fold` tests.
 
     Raises: ZooError where a step of the variant does not lower what it claims to.
     """
-    train, validation, _ = task.split(fold)
-    folds, rounds = np.unique(train.folds), task.args.reject
-    dealt = np.array_split(np.random.default_rng(task.args.seed).permutation(len(task.labels)), rounds)
     known, targets, unknown = [], [], []
-    for number, classes in enumerate(dealt):
-        is_unknown = np.isin(train.targets, classes)
-        judging = np.zeros(len(train), bool) if len(validation) else train.folds == folds[number % len(folds)]
-        stages = Stages(
-            task, train.where(~is_unknown & ~judging), task.run_folder(fold) / f"held_out{number}of{rounds}"
-        )
+    for stages, judges, left_out in trainings(task, fold):
         model = assembly.join(task.front_end.build(), stages.made(variant).backbone)
-        judges = validation if len(validation) else train.where(judging)
-        judges = judges.where(~np.isin(judges.targets, classes))
         known.append(_scores(model, task.judged(judges), "known sounds"))
         targets.append(judges.targets)
-        unknown.append(_scores(model, task.judged(train.where(is_unknown)), "unknown sounds"))
+        unknown.append(_scores(model, task.judged(left_out), "unknown sounds"))
     known, targets, unknown = map(np.concatenate, (known, targets, unknown))
     temperature = open_set.temperature(open_set.logits_of(known), targets)
     known, unknown = (open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown))
     points = {name: open_set.thresholds(known, targets, share) for name, share in open_set.SENSITIVITIES.items()}
     told = {
-        "trainings": rounds,
+        "trainings": task.args.reject,
         "known_clips": len(known),
         "unknown_clips": len(unknown),
         "accuracy": float(np.mean(known.argmax(axis=1) == targets)),

@@ -1,6 +1,6 @@
 """Trains what a recipe trains on another machine, one that has a GPU, JAX and Keras 3 but no TensorFlow.
 
-Here each command packs the trainings that are next (a base; of a pruned net its ending) with the clips they need.
+Here each command packs the trainings that are next (a base; of a pruned net its ending; those of --reject) with their clips.
 There `elsewhere_jax.py` trains them. Here the same command puts what came back into runs/, as a training that was
 finished, does what can only be done here (sparsifying and pruning, which follow the weights while they train), and
 packs what is next. When nothing is left to pack, the recipe itself goes on from runs/.
@@ -23,7 +23,7 @@ from zoo.backend import tf
 import numpy as np
 import soundfile
 
-from recipes import flags, run, study
+from recipes import flags, held_out, run, study
 from recipes.stages import Stages
 from zoo import assembly, audio, distribution, pipeline, training
 from zoo.augment import Augmentation
@@ -171,13 +171,14 @@ def main(argv=None):
         if asked.study:
             one = study.with_cells(one, variants)
         train, _, _ = one.split(fold)
-        stages = Elsewhere(one, train, one.run_folder(fold))
-        stages.jobs, stages.results, stages.samples, stages.fresh = jobs, results, samples, args.fresh
-        for variant in variants:
-            try:
-                stages.made(variant)
-            except NotYet:
-                pass
+        held_out_ones = held_out.trainings(one, fold, Elsewhere) if asked.reject else ()
+        for stages in (Elsewhere(one, train, one.run_folder(fold)), *(stages for stages, _, _ in held_out_ones)):
+            stages.jobs, stages.results, stages.samples, stages.fresh = jobs, results, samples, args.fresh
+            for variant in variants:
+                try:
+                    stages.made(variant)
+                except NotYet:
+                    pass
     jobs = list({job["name"]: job for job in jobs if job["name"] not in results}.values())
     path.write_bytes(pickle.dumps(_once(jobs, {})))
     print(f"{args.folder}: {len(jobs)} trainings to do elsewhere")
