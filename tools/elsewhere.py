@@ -1,9 +1,9 @@
 """Trains what a recipe trains on another machine, one that has a GPU, JAX and Keras 3 but no TensorFlow.
 
-Here each command packs the trainings that are next (a base; of a pruned net its ending; those of --reject) with their clips.
-There `elsewhere_jax.py` trains them. Here the same command puts what came back into runs/, as a training that was
-finished, does what can only be done here (sparsifying and pruning, which follow the weights while they train), and
-packs what is next. When nothing is left to pack, the recipe itself goes on from runs/.
+Here each command packs the trainings that are next (a base, those of --reject, of a pruned net its ending) with the
+clips they need. There `elsewhere_jax.py` trains them. Here the same command puts what came back into runs/, as a
+training that was finished, does what can only be done here (sparsifying and pruning, which follow the weights while
+they train), and packs what is next. When nothing is left to pack, the recipe itself goes on from runs/.
 
     python -m tools.elsewhere FOLDER [--results FOLDER] micro_acdnet --dataset esc10 --fold all --epochs 2000
     (there) python elsewhere_jax.py FOLDER RESULTS
