@@ -44,6 +44,8 @@ def with_metadata(model: bytes, about: About, sample_rate_hz, labels, score_thre
 
     The labels are those of the first output with a score for each; another output (an embedding) has its name alone.
     score_threshold: below which a score means nothing; None says nothing of it. thresholds: the same label by label.
+    MediaPipe gives a score of 0 to what does not reach its own, and leaves out what lies below the one for all: with
+    thresholds that is the lowest of them.
 
     Raises: ZooError where no output has as many scores as there are labels, and for a label that is no line.
     """
@@ -51,6 +53,8 @@ def with_metadata(model: bytes, about: About, sample_rate_hz, labels, score_thre
     wrong = [label for label in labels if not label or "\n" in label or "\r" in label]
     if wrong:
         raise ZooError(f"{wrong[0]!r} is no label: each is a line of {LABELS_FILE}")
+    if thresholds and score_threshold is None:
+        score_threshold = min(thresholds)
     described = _metadata(graph.of(root), about, sample_rate_hz, len(labels), score_threshold, bool(thresholds))
     data = np.frombuffer(described, np.uint8)
     buffer, entry = schema.BufferT(), schema.MetadataT()
