@@ -76,11 +76,7 @@ def find(task, fold, variant):
         "accuracy": float(np.mean(known.argmax(axis=1) == targets)),
         "auroc": open_set.auroc(known.max(axis=1), unknown.max(axis=1)),
         "points": {
-            name: {
-                "known_accepted": float(open_set.accepted(known, each).mean()),
-                "unknown_accepted": float(open_set.accepted(unknown, each).mean()),
-                "thresholds": dict(zip(task.labels, each)),
-            }
+            name: {**open_set.acceptance(known, unknown, each), "thresholds": dict(zip(task.labels, each))}
             for name, each in points.items()
         },
     }

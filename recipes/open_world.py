@@ -50,30 +50,24 @@ def measure(task, folder, test, scores, labelling, raw):
     scores: {file: scores of the clips that test}. labelling: with its operating points, where it has some. raw: the
     model as it was trained, before its temperature; None where it has none.
     """
-    classifier = Classifier(folder / APP_FILE)
+    classifier, files = Classifier(folder / APP_FILE), {file: run(folder / file) for file, run in OPENED.items()}
     unknown = task.world.unknown
     in_any_order = np.random.default_rng(task.args.seed).permutation(len(unknown))
     points = labelling.points or {"default": (classifier.detection().on,) * len(task.labels)}
     return {
-        "open_set": _unknown(task, folder, test, scores, points, raw),
+        "open_set": _unknown(task, folder, files, test, scores, points, raw),
         "false_alarms": false_alarms.count(classifier, [unknown.waveform(i) for i in in_any_order], points),
-        "robustness": _robustness(task, folder, test, scores),
+        "robustness": _robustness(task, files, test, scores),
     }
 
 
-def _unknown(task, folder, test, scores, points, raw):
-    world, files = task.world, {file: run(folder / file) for file, run in OPENED.items()}
+def _unknown(task, folder, files, test, scores, points, raw):
+    world = task.world
     crops = task.judged(world.unknown)
     of_known = {file: scores[file] for file in files}
     of_unknown = {file: evaluation.clip_scores(run, crops, f"{file}: unknown") for file, run in files.items()}
     accepted = {
-        sensitivity: {
-            file: {
-                "known_accepted": float(open_set.accepted(of_known[file], each).mean()),
-                "unknown_accepted": float(open_set.accepted(of_unknown[file], each).mean()),
-            }
-            for file in files
-        }
+        sensitivity: {file: open_set.acceptance(of_known[file], of_unknown[file], each) for file in files}
         for sensitivity, each in points.items()
     }
     if raw:
@@ -103,9 +97,8 @@ def confidence_figures(folder, seed):
     return {**figures["model.h5"], "files": figures}
 
 
-def _robustness(task, folder, test, scores):
+def _robustness(task, files, test, scores):
     """{kind of change: {value: {file: {"accuracy", "low", "high"}}}}, "unchanged" first."""
-    files = {file: run(folder / file) for file, run in OPENED.items()}
 
     def told(scores):
         figures = task.labelling.figures(scores, scores, test.targets, test.sources, task.args.seed)

@@ -91,9 +91,7 @@ def in_float(model: bytes) -> bytes:
 
 def windows_of(path):
     """The windows of a recording, at the model's rate: (windows, samples)."""
-    recording = audio.read(path)
-    waveform = audio.decode(recording.encoded, recording.encoding)
-    waveform = audio.resample(waveform, recording.sample_rate_hz, LOG_MEL.sample_rate_hz).numpy()
+    waveform = audio.waveform_of(audio.read(path), LOG_MEL.sample_rate_hz)
     starts = range(0, len(waveform) - LOG_MEL.num_samples + 1, HOP_SAMPLES)
     return np.stack([waveform[start : start + LOG_MEL.num_samples] for start in starts])
 

@@ -35,9 +35,7 @@ def with_temperature(backbone, temperature):
         if is_norm
         else [weight / temperature for weight in weights]
     )
-    for layer in backbone.layers[place + 1 :]:
-        x = layer(x)
-    return keras.Model(backbone.input, x, name=backbone.name)
+    return _ending_with(backbone, place, x)
 
 
 def head(backbone):
@@ -71,9 +69,14 @@ def with_head(model, kernel, bias):
     dense = keras.layers.Dense(len(bias), name=backbone.layers[place].name)
     x = dense(backbone.layers[place].input)
     dense.set_weights([kernel, bias])
+    return join(front, _ending_with(backbone, place, x))
+
+
+def _ending_with(backbone, place, x):
+    """The backbone with the tensor `x` as what its layer at `place` gives: what stands behind goes on from it."""
     for layer in backbone.layers[place + 1 :]:
         x = layer(x)
-    return join(front, keras.Model(backbone.input, x, name=backbone.name))
+    return keras.Model(backbone.input, x, name=backbone.name)
 
 
 def _parts(model):

@@ -99,6 +99,12 @@ def resample(waveform, from_hz, to_hz):
     )
 
 
+def waveform_of(recording, sample_rate_hz):
+    """The waveform of a `Recording` at another rate. Shape: float32 (time,)"""
+    waveform = decode(recording.encoded, recording.encoding)
+    return resample(waveform, recording.sample_rate_hz, sample_rate_hz).numpy()
+
+
 def a_weighting_db(frequency_hz):
     """Gain in dB of the A curve at each frequency. Source: IEC 61672-1, 0 dB at 1 kHz."""
     f2 = np.square(np.asarray(frequency_hz, np.float64))

@@ -29,6 +29,12 @@ def refuse_existing(path, overwrite):
         raise ZooError(f"{path} exists; pass --overwrite to replace a file, or another name")
 
 
+def refuse_existing_folder(path, overwrite):
+    """Raises: ZooError for a folder that is there and shall stay, or that was not exported."""
+    if path.exists() and not (overwrite and (path / "SHA256SUMS").is_file()):
+        raise ZooError(f"{path} exists; pass another name, or --overwrite to replace an exported folder")
+
+
 def read_labels(path):
     """The lines of a file, without empty ones at its end: labels in the order of a model's scores.
 

@@ -132,6 +132,12 @@ def accepted(scores, thresholds):
     return (scores >= np.float32(thresholds)).any(axis=1)
 
 
+def acceptance(known, unknown, thresholds):
+    """{"known_accepted", "unknown_accepted"}: shares of the clips. Shape: scores (clips, classes) twice"""
+    both = {"known": known, "unknown": unknown}
+    return {f"{kind}_accepted": float(accepted(scores, thresholds).mean()) for kind, scores in both.items()}
+
+
 def _reached_by(values, share):
     """The highest of `values` that at least `share` of them reach."""
     return float(np.sort(values)[len(values) - math.ceil(share * len(values))])

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from zoo.command_line import add_command
-from zoo.errors import ZooError
+from zoo.command_line import add_command, refuse_existing_folder
 
 ENROLL = """\
 Adds a class to an exported model from a few recordings of it, without training and in seconds. What the model's head
@@ -31,8 +30,7 @@ def add(commands):
 def _enroll(args):
     from zoo.runtime.recordings import find_recordings
 
-    if args.out.exists() and not (args.overwrite and (args.out / "SHA256SUMS").is_file()):
-        raise ZooError(f"{args.out} exists; pass another name, or --overwrite to replace an exported folder")
+    refuse_existing_folder(args.out, args.overwrite)
     recordings = find_recordings(args.recordings)
 
     from zoo.export import enrolment

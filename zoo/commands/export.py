@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from zoo.command_line import add_command, read_labels
+from zoo.command_line import add_command, read_labels, refuse_existing_folder
 from zoo.errors import ZooError
 
 EXPORT = """\
@@ -57,8 +57,7 @@ def _export(args):
     missing = [flag for flag, value in needed.items() if not value]
     if missing:
         raise ZooError(f"a Keras model needs {', '.join(missing)}; see python -m zoo export --help")
-    if args.out.exists() and not (args.overwrite and (args.out / "SHA256SUMS").is_file()):
-        raise ZooError(f"{args.out} exists; pass another name, or --overwrite to replace an exported folder")
+    refuse_existing_folder(args.out, args.overwrite)
     labels, mel = read_labels(args.labels), args.mel and dict(map(_setting, args.mel.split(",")))
 
     from zoo.export import foreign

@@ -9,7 +9,7 @@ import numpy as np
 from zoo import assembly, audio, open_set, pipeline, prototypes
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
-from zoo.export import card, keras_files, micro
+from zoo.export import card, cells, keras_files, micro
 from zoo.export.folder import LABELS_FILE, versions, write_sources, write_sums
 from zoo.export.head import with_head
 from zoo.export.metadata import About, with_metadata
@@ -80,9 +80,7 @@ def _metrics(folder):
 
 def _crops_of(path, metrics):
     """The crops of a recording, as a test clip's. Shape: (crops, samples)"""
-    recording = audio.read(path)
-    waveform = audio.decode(recording.encoded, recording.encoding)
-    waveform = audio.resample(waveform, recording.sample_rate_hz, metrics["sample_rate_hz"]).numpy()
+    waveform = audio.waveform_of(audio.read(path), metrics["sample_rate_hz"])
     crops = pipeline.judging_crops(waveform, metrics["num_samples"], metrics["crops_per_clip"], metrics["padding"])
     return crops.astype(np.float32)
 
@@ -129,7 +127,7 @@ def _write_micro(folder, new_folder, labelling, new):
         if len(one_call) <= micro.ARRAY_LIMIT_BYTES:
             micro.write_c_array(one_call, "model", new_folder)
     if has_stream(folder.parent) and (folder / "body.tflite").exists():
-        for path in (*folder.glob("frontend.*"), *folder.glob("log_mel*"), *folder.glob("mfcc*")):
+        for path in folder.glob("frontend.*"):
             shutil.copy(path, new_folder)
         (new_folder / "body.tflite").write_bytes(with_head((folder / "body.tflite").read_bytes(), **new))
         settings = settings_of(folder)
@@ -142,7 +140,7 @@ def _told(metrics, name, recordings, head, labels):
     left_out, threshold = head.left_out, head.points[open_set.USUAL][number]
     kept = ("sample_rate_hz", "num_samples", "crops_per_clip", "padding", "dataset", "metric", "licence", "paper")
     return {
-        "model": f"{metrics['model']}",
+        "model": metrics["model"],
         **{key: metrics[key] for key in kept},
         "test_fold": metrics["test_fold"],
         "labels": labels,
@@ -164,8 +162,8 @@ def _told(metrics, name, recordings, head, labels):
 
 def _card(told):
     rows = [
-        f"| {one['class']} | {one['recordings']} | {card.number(one['left_out_right'])} | "
-        f"{card.number(one['left_out_accepted'])} |"
+        f"| {one['class']} | {one['recordings']} | {cells.number(one['left_out_right'])} | "
+        f"{cells.number(one['left_out_accepted'])} |"
         for one in told["enrolled"]
     ]
     return [

@@ -300,9 +300,8 @@ def _crops(folder, front_end):
             recording = audio.read(path)
         except ZooError as error:
             raise ZooError(str(error).removesuffix(", or pass --skip-bad")) from error
-        waveform = audio.decode(recording.encoded, recording.encoding)
-        waveform = audio.resample(waveform, recording.sample_rate_hz, front_end.sample_rate_hz).numpy()
-        waveform = np.clip(waveform, -1, seam.PCM_PEAK)  # a resampler may overshoot
+        # A resampler may overshoot.
+        waveform = np.clip(audio.waveform_of(recording, front_end.sample_rate_hz), -1, seam.PCM_PEAK)
         crops.append(pipeline.judging_crops(waveform, front_end.num_samples, CROPS_PER_CLIP))
     judging = np.concatenate(crops[::3])
     calibration = np.concatenate([crop for i, crop in enumerate(crops) if i % 3])
