@@ -9,16 +9,15 @@ import pickle
 import shutil
 from dataclasses import replace
 
-import numpy as np
-
-from recipes import flags, open_world
+from recipes import flags
 from recipes.fold import export_fold
 from recipes.task import begun_with, is_exported, is_finished
-from zoo import __version__, decisions, distribution, evaluation, jobs, open_set
+from zoo import __version__, decisions, distribution, jobs, open_set
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
-from zoo.export import card, open_world_card
+from zoo.export import card, open_world_card, provenance
 from zoo.export.folder import write_sums
+from zoo.measure import folds, open_world
 
 
 def cross_validate(task, trainings, folders):
@@ -63,12 +62,13 @@ def collect(exported, folder, builder, args):
     """Writes `folder` from {(seed, test fold): the folder exported for it}; metrics.json and the card tell of all."""
     (first_seed, _), first = next(iter(exported.items()))
     metrics = json.loads((first / "metrics.json").read_text())
-    metrics |= {"command": args.command, "cross_validation": _figures(exported, args.seed)}
+    tables = {training: of_one / decisions.FILE for training, of_one in exported.items()}
+    validations = [json.loads((of_one / "metrics.json").read_text()).get("validation") for of_one in exported.values()]
+    metrics |= {"command": args.command, "cross_validation": folds.figures(tables, validations, args.seed)}
     with whole_folder(folder, args.overwrite) as unfinished:
         shutil.copytree(first, unfinished, dirs_exist_ok=True)
         for (seed, fold), of_one in exported.items():
-            suffix = "" if seed == first_seed else f"-seed{seed}"
-            kept = unfinished / f"{decisions.FOLDS}{suffix}"
+            kept = folds.place(unfinished, seed, first_seed)
             kept.mkdir(exist_ok=True)
             shutil.copy(of_one / "model.h5", kept / f"{fold}.h5")
             shutil.copy(of_one / decisions.FILE, kept / f"{fold}.csv")
@@ -79,6 +79,7 @@ def collect(exported, folder, builder, args):
             )
             metrics["open_set"] |= open_world.confidence_figures(unfinished, args.seed)
             open_world_card.draw(unfinished, metrics)
+        provenance.rewrite(unfinished, command=args.command)
         card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
         write_sums(unfinished)
     print(f"\n{card.cross_validation_table(metrics)}\n\n{folder}: all {len(exported)} trainings, see card.md")
@@ -89,47 +90,3 @@ def _staged(task):
     settings = (task.args.command, begun_with(task.args), task.plan, task.recipe.waveforms, task.front_end, __version__)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
     return task.runs / "folds" / f"{task.builder.builder_config.name}-{key}"
-
-
-def _figures(exported, bootstrap_seed):
-    """{"test_clips": of all folds, "folds", "seeds": {fold or seed: {file: accuracy}}, "files": {file: figures}}, and
-    "validation" where there are such clips.
-
-    The figures are over all clips of all seeds; their interval is over source recordings, each with all its clips and
-    seeds.
-    """
-    table = decisions.read([folder / decisions.FILE for folder in exported.values()])
-    seeds = list(dict.fromkeys(seed for seed, _ in exported))  # each with all folds, one seed after the other
-    of_seed, of_fold = np.repeat(seeds, len(table["file"]) // len(seeds)), table["fold"]
-    files = [column for column in table if column not in decisions.CLIP]
-    sources, targets = table["source"], table["class"]
-
-    def accuracies(of_training):
-        return {
-            str(one): {file: float((table[file] == targets)[of_training == one].mean()) for file in files}
-            for one in dict.fromkeys(of_training.tolist())
-        }
-
-    by_seed = accuracies(of_seed)
-    figures = {
-        file: {
-            **evaluation.figures(table[file], table["model.h5"], targets, sources, bootstrap_seed),
-            **_ends([found[file] for found in by_seed.values()]),
-        }
-        for file in files
-    }
-    told = {
-        "test_clips": len(targets) // len(by_seed),
-        "folds": accuracies(of_fold),
-        "seeds": by_seed,
-        "files": figures,
-    }
-    validated = [json.loads((folder / "metrics.json").read_text()).get("validation") for folder in exported.values()]
-    if all(validated):
-        found = [validation["accuracy"] for validation in validated]
-        told["validation"] = {"accuracy": float(np.mean(found)), **_ends(found)}
-    return told
-
-
-def _ends(accuracies):
-    return {"lowest": min(accuracies), "highest": max(accuracies)}

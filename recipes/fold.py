@@ -6,18 +6,15 @@ from zoo.backend import keras
 
 import numpy as np
 
-from recipes import held_out, open_world
+from recipes import held_out
 from recipes.stages import Stages
 from recipes.task import begun_with, is_finished
-from zoo import assembly, decisions, distribution, evaluation, prototypes, transfer
+from zoo import assembly, distribution, evaluation, prototypes, transfer
 from zoo.atomic import whole_folder
-from zoo.export import card, keras_files, open_world_card
+from zoo.export import card, golden, keras_files, open_world_card, provenance
 from zoo.export.folder import versions, write_embedding, write_models, write_sums
 from zoo.export.metadata import About
-from zoo.export.stream import has_stream
-from zoo.measure import counts, files, microcontroller
-
-COMPARED_CROPS = 20  # on which TFLM's bytes are held against those of LiteRT's reference kernels
+from zoo.measure import proof
 
 
 def export_fold(task, fold, folders):
@@ -29,54 +26,27 @@ def export_fold(task, fold, folders):
     folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, args)}
     if not folders:
         return
-    labels = task.labels
     train, validation, test = task.split(fold)
     run_folder = task.run_folder(fold)
     stages = Stages(task, train, run_folder)
     calibration, targets = task.calibration(train)
-    licence = _licence(task)
     for variant, folder in folders.items():
         made = stages.made(variant)
         rejection = held_out.find(task, fold, variant) if args.reject else None
         if not distribution.is_chief():
             continue
-        metrics = {
-            "model": folder.name.removesuffix(f"-{args.dataset}"),
-            "dataset": args.dataset,
-            "test_fold": fold,
-            "test_clips": len(test),
-            "test_classes": [labels[number] for number in task.labelling.present(test.targets)],
-            "train_clips": len(train),
-            "crops_per_clip": recipe.waveforms.eval_crops,
-            "padding": recipe.waveforms.padding,
-            "trim_db": recipe.waveforms.trim_db,
-            "embedding": args.embedding,
-            "sample_rate_hz": front_end.sample_rate_hz,
-            "num_samples": front_end.num_samples,
-            "front_end": args.front_end,
-            "labels": labels,
-            "metric": task.labelling.metric,
-            "epochs": len(made.history),
-            "steps": made.steps,
-            "seed": args.seed,
-            "command": args.command,
-            "paper": recipe.paper,
-            "licence": licence,
-            "begun_with": begun_with(args),
-            "data_fingerprint": builder.builder_config.name,
-            "skipped_files": list(builder.info.metadata["skipped"]),
-            "versions": versions(),
-        }
         with whole_folder(folder, args.overwrite) as unfinished:
             # Export
             backbone = assembly.with_temperature(made.backbone, rejection.temperature) if rejection else made.backbone
             model = assembly.join(front_end.build(), backbone)
             keras_files.save(model, unfinished)
-            labelling, metrics["thresholds"] = _tuned(task, unfinished, train, validation)
+            labelling, thresholds = _tuned(task, unfinished, train, validation)
             if rejection:
                 labelling = replace(labelling, points=rejection.points)
-                metrics["rejection"] = {"temperature": rejection.temperature, **rejection.told}
-            about = _about(metrics)
+            told = _asked(task, fold, folder, made, train, test) | {"thresholds": thresholds}
+            if rejection:
+                told["rejection"] = {"temperature": rejection.temperature, **rejection.told}
+            about = _about(told)
             written = write_models(
                 unfinished, front_end, backbone, recipe.seam, calibration, targets, labelling, task.quantisation,
                 about, recipe.micro,
@@ -85,34 +55,16 @@ def export_fold(task, fold, folders):
                 write_embedding(unfinished, front_end, backbone, labelling, about)
             if labelling.metric == "accuracy" and isinstance(assembly.head(backbone), keras.layers.Dense):
                 _write_embeddings(task, unfinished / prototypes.FILE, model, train)
-            metrics["column_stride_samples"] = written.column_stride_samples
-            metrics[f"calibration_{labelling.metric}"] = written.calibration_metric
-            metrics["sensitivity"] = [
-                dict(zip(("tensor", "snr_db", labelling.metric, "changed"), row)) for row in written.sensitivity
-            ]
-            metrics["wide_tensors"] = written.wide
+            told |= _of_the_making(written, labelling)
+            provenance.write(unfinished, told, labelling, {"train": train, "validation": validation, "test": test})
+            golden.write(unfinished)
             # Proof: each file as its users run it, on the test fold, once
-            crops = task.judged(test)
-            scores, metrics["files"] = files.score_files(
-                unfinished, test, crops, labelling, args.seed, run_folder / "scores"
+            judging = replace(task.judging, labelling=labelling)
+            scores, measured = proof.measure(
+                unfinished, told, judging, test, validation, calibration, task.world, run_folder / "scores"
             )
-            decisions.write(unfinished / decisions.FILE, test, labelling, scores)
-            if len(validation):
-                run = keras_files.open_h5(unfinished / "model.h5")
-                _, figures = task.scored(run, validation, "validation", labelling)
-                metrics["validation"] = {"clips": len(validation), **figures}
-            metrics |= _micro_figures(task, unfinished, backbone, calibration, crops, labelling)
-            if task.world:
-                metrics |= open_world.measure(
-                    task, unfinished, test, scores, labelling,
-                    rejection and assembly.join(front_end.build(), made.backbone),
-                )  # fmt: skip
-            metrics["strips"] = {name: strips.figures() for name, strips in written.strips.items()}
+            metrics = told | measured
             # Report
-            metrics["parameters"] = counts.trainable_parameters(model)
-            metrics["macs"] = counts.macs(backbone)
-            metrics["binary_products"] = written.binary_products
-            metrics["paper_flops"] = counts.paper_flops(backbone)
             tables = labelling.tables(scores["model.h5"], test.targets)
             card.draw_pictures(unfinished, model, recipe.seam, metrics, made.history, tables)
             if task.world:
@@ -123,6 +75,55 @@ def export_fold(task, fold, folders):
             card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
             write_sums(unfinished)
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
+
+
+def _asked(task, fold, folder, made, train, test):
+    """What provenance.json tells of the data and the training."""
+    recipe, args, front_end, builder = task.recipe, task.args, task.front_end, task.builder
+    labels = task.labels
+    return {
+        "model": folder.name.removesuffix(f"-{args.dataset}"),
+        "dataset": args.dataset,
+        "test_fold": fold,
+        "test_clips": len(test),
+        "test_classes": [labels[number] for number in task.labelling.present(test.targets)],
+        "train_clips": len(train),
+        "crops_per_clip": recipe.waveforms.eval_crops,
+        "padding": recipe.waveforms.padding,
+        "calibration_crops": recipe.calibration_crops,
+        "trim_db": recipe.waveforms.trim_db,
+        "embedding": args.embedding,
+        "open_world": args.open_world and args.open_world[0],
+        "sample_rate_hz": front_end.sample_rate_hz,
+        "num_samples": front_end.num_samples,
+        "front_end": args.front_end,
+        "seam": recipe.seam,
+        "labels": labels,
+        "metric": task.labelling.metric,
+        "epochs": len(made.history),
+        "steps": made.steps,
+        "seed": args.seed,
+        "command": args.command,
+        "paper": recipe.paper,
+        "licence": _licence(task),
+        "begun_with": begun_with(args),
+        "data_fingerprint": builder.builder_config.name,
+        "skipped_files": list(builder.info.metadata["skipped"]),
+        "versions": versions(),
+    }
+
+
+def _of_the_making(written, labelling):
+    """What provenance.json tells of the files' making."""
+    columns = ("tensor", "snr_db", labelling.metric, "changed")
+    return {
+        "column_stride_samples": written.column_stride_samples,
+        f"calibration_{labelling.metric}": written.calibration_metric,
+        "sensitivity": [dict(zip(columns, row)) for row in written.sensitivity],
+        "wide_tensors": written.wide,
+        "strips": {name: strips.figures() for name, strips in written.strips.items()},
+        "binary_products": written.binary_products,
+    }
 
 
 def _write_embeddings(task, path, model, train):
@@ -138,7 +139,7 @@ def _tuned(task, folder, train, validation):
     split, clips = ("validation", validation) if len(validation) else ("training", train)
 
     def score(clips):
-        return evaluation.clip_scores(keras_files.open_h5(folder / "model.h5"), task.judged(clips), "thresholds")
+        return evaluation.clip_scores(keras_files.open_h5(folder / "model.h5"), task.judging.crops(clips), "thresholds")
 
     labelling = task.labelling.tuned(score, clips)
     if not labelling.thresholds:
@@ -147,18 +148,6 @@ def _tuned(task, folder, train, validation):
         "chosen_on": split,
         "clips": len(clips),
         "by_class": dict(zip(task.labels, labelling.thresholds)),
-    }
-
-
-def _micro_figures(task, folder, backbone, calibration, crops, labelling):
-    """What is told of micro/'s stream; nothing, where there is none."""
-    if not has_stream(folder):
-        return {"tflm_bytes_unlike_litert_reference": None, "front_end_decisions": None, "stream": None}
-    front, _ = assembly.cut(task.front_end.build_tflite_twin(), backbone, task.recipe.seam)
-    return {
-        "tflm_bytes_unlike_litert_reference": files.differing_bytes(folder, calibration[:COMPARED_CROPS]),
-        "front_end_decisions": files.front_end_decisions(folder, front, crops, labelling),
-        "stream": microcontroller.report(folder)["stream"],
     }
 
 

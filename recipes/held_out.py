@@ -62,9 +62,9 @@ def find(task, fold, variant):
     known, targets, unknown = [], [], []
     for stages, judges, left_out in trainings(task, fold):
         model = assembly.join(task.front_end.build(), stages.made(variant).backbone)
-        known.append(_scores(model, task.judged(judges), "known sounds"))
+        known.append(_scores(model, task.judging.crops(judges), "known sounds"))
         targets.append(judges.targets)
-        unknown.append(_scores(model, task.judged(left_out), "unknown sounds"))
+        unknown.append(_scores(model, task.judging.crops(left_out), "unknown sounds"))
     known, targets, unknown = map(np.concatenate, (known, targets, unknown))
     temperature = open_set.temperature(open_set.logits_of(known), targets)
     known, unknown = (open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown))

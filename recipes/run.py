@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.backend import tf
 
-from recipes import cross_validation, flags, held_out, open_world, settings
+from recipes import cross_validation, flags, held_out, settings
 from recipes.fold import export_fold
 from recipes.search import own, run_search
 from recipes.study import run_study
@@ -20,6 +20,7 @@ from zoo import datasets, distribution, pipeline, transfer
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.export.folder import Quantisation
+from zoo.measure import open_world
 
 RUNS = Path("runs")
 
@@ -109,7 +110,8 @@ def prepared(recipe, args, runs):
     if builder.MULTI_LABEL and (args.reject or args.open_world):
         raise ZooError("--reject and --open-world are for clips of one class each, not of any number")
     if args.open_world:
-        task = replace(task, world=open_world.load(args, task.labels, front_end.sample_rate_hz, runs / "cache"))
+        world = open_world.load(*args.open_world, task.labels, front_end.sample_rate_hz, runs / "cache", args.skip_bad)
+        task = replace(task, world=world)
     if args.reject:
         held_out.check(task, test_folds[0])
     if args.init_from:

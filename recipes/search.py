@@ -122,7 +122,7 @@ def _assessed(task, fold, folder):
             None if task.quantisation.max_drop is None else targets, task.labelling, task.quantisation, ABOUT,
         )  # fmt: skip
         measured = microcontroller.report(exported)
-        _, figures = task.scored(LiteRT(Path(exported) / "model_int8.tflite").run, choosing, "choosing")
+        _, figures = task.judging.scored(LiteRT(Path(exported) / "model_int8.tflite").run, choosing, "choosing")
     return {
         "clips": len(choosing),
         "accuracy": figures.pop(task.labelling.metric),

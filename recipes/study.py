@@ -121,7 +121,7 @@ def with_cells(task, cells):
 def _score(task, name, made, test, path):
     cell, seed = GRID[name], task.args.seed
     model = assembly.join(task.front_end.build(), made.backbone)
-    scores, figures = task.scored(lambda crops: model(crops, training=False).numpy(), test, name)
+    scores, figures = task.judging.scored(lambda crops: model(crops, training=False).numpy(), test, name)
     ending = made.steps[-1]
     row = {
         "model": model_name(task.recipe, task.args),

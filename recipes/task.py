@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from recipes.recipe import Recipe
-from zoo import distribution, evaluation, labelling, pipeline, training, transfer
+from zoo import distribution, labelling, pipeline, training, transfer
 from zoo.export.folder import Quantisation
+from zoo.judging import Judging
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Task:
     builder: Any  # of the data set
     clips: pipeline.Clips
     runs: Path  # where trainings are kept
-    world: Any = None  # of `recipes.open_world`: clips that are of none of the classes
+    world: Any = None  # of `zoo.measure.open_world`: clips that are of none of the classes
 
     @property
     def labelling(self):
@@ -61,19 +62,11 @@ class Task:
         padding = self.recipe.waveforms.padding
         return pipeline.unmixed_crops(clips, self.front_end.num_samples, count, self.args.seed, padding)
 
-    def scored(self, run, clips, name, labelling=None):
-        """(scores of the clips, {the metric, low, high}).
-
-        run: function crops -> scores. name: of the progress bar. labelling: with its thresholds, where some are chosen.
-        """
-        scores = evaluation.clip_scores(run, self.judged(clips), name)
-        figures = (labelling or self.labelling).figures(scores, scores, clips.targets, clips.sources, self.args.seed)
-        return scores, {figure: figures[figure] for figure in (self.labelling.metric, "low", "high")}
-
-    def judged(self, clips):
-        """What each clip is judged by: one array (crops, samples) a clip."""
+    @property
+    def judging(self):
+        """How clips judge what is made."""
         waveforms, num_samples = self.recipe.waveforms, self.front_end.num_samples
-        return pipeline.judging_crops_of(clips, num_samples, waveforms.eval_crops, waveforms.padding)
+        return Judging(self.labelling, num_samples, waveforms.eval_crops, waveforms.padding, self.args.seed)
 
 
 def model_name(recipe, args):

@@ -18,11 +18,12 @@ from zoo.commands import (
     show,
     slim,
     strips,
+    verify,
 )
 from zoo.errors import ZooError
 
 # As --help shows them.
-COMMANDS = (listing, data, show, classify, listen, doctor, bench, export, enroll, strips, slim, compare, report)
+COMMANDS = (listing, data, show, classify, listen, doctor, bench, export, enroll, strips, slim, verify, compare, report)
 
 
 def main(argv=None):

@@ -57,14 +57,14 @@ def embedder(model):
 
     Shape: (batch, samples) -> (batch, width)
     """
-    front, backbone = _parts(model)
+    front, backbone = parts(model)
     embedding = keras.Model(backbone.input, head(backbone).input)
     return keras.Model(front.input, embedding(front.output))
 
 
 def with_head(model, kernel, bias):
     """A joined model with another dense head, for as many classes as `bias` has; all before it is shared."""
-    front, backbone = _parts(model)
+    front, backbone = parts(model)
     place = backbone.layers.index(head(backbone))
     dense = keras.layers.Dense(len(bias), name=backbone.layers[place].name)
     x = dense(backbone.layers[place].input)
@@ -79,7 +79,7 @@ def _ending_with(backbone, place, x):
     return keras.Model(backbone.input, x, name=backbone.name)
 
 
-def _parts(model):
+def parts(model):
     """(front end, backbone) of a joined model."""
     *_, last, backbone = model.layers
     return keras.Model(model.input, last.output), backbone

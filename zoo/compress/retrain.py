@@ -1,7 +1,7 @@
 """How pruning ends: what is left is trained on, or the widths that were found are trained anew."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from zoo.backend import keras
 
@@ -9,8 +9,21 @@ from zoo.compress import check_backbone
 from zoo.compress.distill import Distillation
 from zoo.errors import ZooError
 
-# Ending -> are the weights new?
-ENDINGS = {"fine_tuned": False, "retrained": False, "from_scratch": True, "distilled": True}
+
+class Ending(NamedTuple):
+    """How it differs from others."""
+
+    has_new_weights: bool
+    is_taught: bool
+
+
+ENDINGS = {
+    "fine_tuned": Ending(has_new_weights=False, is_taught=False),
+    "retrained": Ending(has_new_weights=False, is_taught=False),
+    "taught": Ending(has_new_weights=False, is_taught=True),
+    "from_scratch": Ending(has_new_weights=True, is_taught=False),
+    "distilled": Ending(has_new_weights=True, is_taught=True),
+}
 
 
 @dataclass(frozen=True)
@@ -18,14 +31,15 @@ class Retrain:
     """Step: the backbone, trained once more.
 
     ending: "fine_tuned" keeps the weights and takes a short plan of its own; "retrained" keeps them and trains as the
-    base was trained; "from_scratch" does so with new weights; "distilled" too, taught by the recipe's teacher.
+    base was trained, "taught" too, by the recipe's teacher; "from_scratch" does so with new weights, "distilled" too,
+    by the teacher.
 
     Source: Mohaimenuzzaman et al. 2023, section 4.4.1, tables 8 to 10.
     """
 
     ending: str = "from_scratch"
     plan: Any = None  # None: as the base was trained
-    objective: Distillation = Distillation()  # of "distilled"
+    objective: Distillation = Distillation()  # of those that a teacher teaches
 
     lowers: ClassVar = ()
 
@@ -38,12 +52,12 @@ class Retrain:
     @property
     def taught(self):
         """Whether it needs a teacher."""
-        return self.ending == "distilled"
+        return ENDINGS[self.ending].is_taught
 
     @property
     def begins_anew(self):
         """Whether it takes no more than the widths of what it gets."""
-        return ENDINGS[self.ending]
+        return ENDINGS[self.ending].has_new_weights
 
     def __call__(self, backbone, finetune):
         check_backbone(backbone)

@@ -345,6 +345,11 @@ def synthesise(label, rng):
     return (clip / np.max(np.abs(clip)) * 10 ** (rng.uniform(*PEAK_DB) / 20)).astype(np.float32)
 
 
+def write_clip(path, clip):
+    """Writes a sound file of 16 bits at `SAMPLE_RATE_HZ`, in the format that the path ends with. Shape: (time,)"""
+    soundfile.write(path, np.round(clip * 32767).astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
+
+
 def write(folder, clips_per_class=40, seed=2026):
     """Fills the folder with the data set in ESC-50's layout: audio/ (FLAC, 16 bit) and meta/synth10.csv.
 
@@ -361,10 +366,9 @@ def write(folder, clips_per_class=40, seed=2026):
     clips = [(index, target) for index in range(clips_per_class) for target in range(len(LABELS))]
     for index, target in bar(clips, desc="synth10", unit="clip"):
         rng = np.random.default_rng(np.random.SeedSequence((seed, target, index)))
-        pcm = np.round(synthesise(LABELS[target], rng) * 32767).astype(np.int16)
         fold, src_file, take = index % NUM_FOLDS + 1, 1000 * (target + 1) + index, "A"
         filename = f"{fold}-{src_file}-{take}-{target}.flac"
-        soundfile.write(folder / "audio" / filename, pcm, SAMPLE_RATE_HZ, subtype="PCM_16")
+        write_clip(folder / "audio" / filename, synthesise(LABELS[target], rng))
         rows.append((filename, fold, target, LABELS[target], False, src_file, take))
     with open(folder / "meta" / "synth10.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")

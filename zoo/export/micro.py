@@ -1,6 +1,7 @@
 """C++ sources for a microcontroller: the models as constants, which stay in flash, and the stream that runs them."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 from string import Template
@@ -200,6 +201,15 @@ def write_labels(labels, folder):
         "extern const char* const g_labels[];\nextern const unsigned int g_labels_len;",
         f"const char* const g_labels[] = {{\n{lines}}};\nconst unsigned int g_labels_len = {len(labels)};\n",
     )
+
+
+def read_labels(folder):
+    """The labels that labels.cc of a folder micro/ holds, in order."""
+    text = (Path(folder) / "labels.cc").read_text(encoding="utf-8")
+    return [
+        re.sub(rb"\\(\d{3})", lambda octal: bytes([int(octal[1], 8)]), label.encode()).decode()
+        for label in re.findall(r'^    "(.*)",$', text, re.MULTILINE)
+    ]
 
 
 def write_decision(scores, points, folder):

@@ -52,28 +52,35 @@ def open_folder(folder):
         yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
 
 
-def score_files(folder, test, crops, labelling, seed, cache):
+def score_files(folder, test, crops, labelling, seed, cache=None):
     """(scores by file, figures by path): each file run as its users run it, on the clips `test`; model.h5 is the first.
 
     Scores are float32 (clips, classes); a stream's two files have them together, as "micro/frontend.tflite +
     micro/body.tflite". crops: what each clip is judged by, one array (crops, samples) a clip. labelling: of
-    `zoo.labelling`. cache: folder in which scores are kept, so that a killed run need not make them again.
+    `zoo.labelling`. cache: folder in which scores are kept, so that a killed run need not make them again, or None.
     """
     scores, rows = {}, {}
     for exported in open_folder(folder):
-        digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arenas))
-        for clip in crops:
-            digest.update(clip)
-        cached = cache / f"{digest.hexdigest()[:16]}.npy"
         name = " + ".join(exported.arenas)
-        if not cached.exists():
-            found = evaluation.clip_scores(exported.run, crops, name)
-            with whole_file(cached) as unfinished:
-                np.save(unfinished, found)
-        scores[name] = np.load(cached)
+        scores[name] = _scores(exported, folder, crops, name, cache)
         figures = labelling.figures(scores[name], scores["model.h5"], test.targets, test.sources, seed)
         rows |= {path: {**figures, **costs} for path, costs in exported.costs(folder).items()}
     return scores, rows
+
+
+def _scores(exported, folder, crops, name, cache):
+    """Those that the cache has of the same files and crops; else they are made, and kept."""
+    if cache is None:
+        return evaluation.clip_scores(exported.run, crops, name)
+    digest = hashlib.sha256(b"".join((folder / path).read_bytes() for path in exported.arenas))
+    for clip in crops:
+        digest.update(clip)
+    cached = cache / f"{digest.hexdigest()[:16]}.npy"
+    if not cached.exists():
+        found = evaluation.clip_scores(exported.run, crops, name)
+        with whole_file(cached) as unfinished:
+            np.save(unfinished, found)
+    return np.load(cached)
 
 
 def _bytes_of(path):

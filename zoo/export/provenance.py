@@ -1,0 +1,44 @@
+"""How an exported folder came to be: provenance.json, of which nothing can be measured again, and clips.csv, the ledger
+of the clips that had a part in it.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+from zoo.errors import ZooError
+
+FILE, LEDGER = "provenance.json", "clips.csv"
+COLUMNS = ("file", "source", "fold", "class", "part")
+
+
+def write(folder, told, labelling, parts):
+    """Writes both files. told: as JSON holds it. labelling: of `zoo.labelling`. parts: {"train": clips, ...}, of
+    `zoo.pipeline`.
+    """
+    _write(folder, told)
+    with open(Path(folder) / LEDGER, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for part, clips in parts.items():
+            classes = labelling.told(clips.targets)
+            writer.writerows((*clip, part) for clip in zip(clips.files, clips.sources, clips.folds, classes))
+
+
+def rewrite(folder, **changed):
+    """Writes provenance.json with other values."""
+    _write(folder, read(folder) | changed)
+
+
+def _write(folder, told):
+    (Path(folder) / FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder):
+    """What provenance.json holds. Raises: ZooError where there is none."""
+    try:
+        return json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ZooError(
+            f"{folder}: no {FILE}; pass a folder that a recipe of this version exported, or export it again"
+        ) from error

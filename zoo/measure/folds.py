@@ -1,0 +1,68 @@
+"""What the decisions of several trainings tell together: each fold tests a model, and each seed makes one."""
+
+from pathlib import Path
+
+import numpy as np
+
+from zoo import decisions, evaluation
+
+
+def place(folder, seed, first_seed):
+    """Where an exported folder keeps the weights and the decisions of a seed's trainings: N.h5 and N.csv of fold N."""
+    return Path(folder, decisions.FOLDS + (f"-seed{seed}" if seed != first_seed else ""))
+
+
+def trainings(folder, first_seed):
+    """{(seed, test fold): N.csv}, of all that the folder keeps, in order; N.h5 lies beside it."""
+    prefix = f"{decisions.FOLDS}-seed"
+    seeds = sorted(int(path.name.removeprefix(prefix)) for path in Path(folder).glob(f"{prefix}*"))
+    return {
+        (seed, int(path.stem)): path
+        for seed in (first_seed, *seeds)
+        for path in sorted(place(folder, seed, first_seed).glob("*.csv"), key=lambda path: int(path.stem))
+    }
+
+
+def figures(tables, validations, bootstrap_seed):
+    """{"test_clips": of all folds, "folds", "seeds": {fold or seed: {file: accuracy}}, "files": {file: figures}}, and
+    "validation" where there are such clips.
+
+    The figures are over all clips of all seeds; their interval is over source recordings, each with all its clips and
+    seeds.
+
+    tables: {(seed, test fold): decisions.csv}, one seed after the other. validations: of each training what it has on
+    clips that neither train nor test, {"accuracy"}, or None.
+    """
+    table = decisions.read(tables.values())
+    seeds = list(dict.fromkeys(seed for seed, _ in tables))
+    of_seed, of_fold = np.repeat(seeds, len(table["file"]) // len(seeds)), table["fold"]
+    files = [column for column in table if column not in decisions.CLIP]
+    sources, targets = table["source"], table["class"]
+
+    def accuracies(of_training):
+        return {
+            str(one): {file: float((table[file] == targets)[of_training == one].mean()) for file in files}
+            for one in dict.fromkeys(of_training.tolist())
+        }
+
+    by_seed = accuracies(of_seed)
+    told = {
+        "test_clips": len(targets) // len(by_seed),
+        "folds": accuracies(of_fold),
+        "seeds": by_seed,
+        "files": {
+            file: {
+                **evaluation.figures(table[file], table["model.h5"], targets, sources, bootstrap_seed),
+                **_ends([found[file] for found in by_seed.values()]),
+            }
+            for file in files
+        },
+    }
+    if all(validations):
+        found = [validation["accuracy"] for validation in validations]
+        told["validation"] = {"accuracy": float(np.mean(found)), **_ends(found)}
+    return told
+
+
+def _ends(accuracies):
+    return {"lowest": min(accuracies), "highest": max(accuracies)}

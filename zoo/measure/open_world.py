@@ -1,0 +1,127 @@
+"""A model outside of its test set: sounds of none of its classes, hours of them; noise over its own, other levels,
+rates and codecs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo import assembly, datasets, evaluation, open_set, pipeline, robustness
+from zoo.errors import ZooError
+from zoo.export import keras_files
+from zoo.measure import false_alarms
+from zoo.progress import bar
+from zoo.runtime import Classifier
+from zoo.runtime.interpreter import LiteRT
+
+# What noise is made of; no unknown sound, then.
+NOISES = ("wind", "engine", "vacuum_cleaner", "washing_machine")
+FIGURES = ("open_set", "false_alarms", "robustness")  # in metrics.json
+KERAS_FILE, APP_FILE = "model.h5", "model_int8.tflite"
+
+
+@dataclass(frozen=True)
+class World:
+    """Clips of other sounds than a model's own."""
+
+    dataset: str
+    unknown: pipeline.Clips  # of classes that the model does not have
+    noises: pipeline.Clips  # of `NOISES`: none, where there are no such classes
+    class_names: tuple  # by which their targets count
+
+
+def load(name, folder, labels, sample_rate_hz, cache, skip_bad=False):
+    """The `World` of a data set, for a model of these labels. folder, cache, skip_bad: as of `datasets.load`.
+
+    Raises: ZooError where it holds no other class.
+    """
+    builder = datasets.load(name, cache, folder, skip_bad)
+    if builder.MULTI_LABEL:
+        raise ZooError(f"--open-world {name}: a clip that may have any label has perhaps a known one; pass another")
+    clips, names = pipeline.clips_at(builder, sample_rate_hz, cache), np.array(builder.class_names)
+    is_noise = np.isin(names[clips.targets], NOISES)
+    is_unknown = ~is_noise & ~np.isin(names[clips.targets], labels)
+    if not is_unknown.any():
+        raise ZooError(f"--open-world {name}: holds no clip of other classes than the model's and {', '.join(NOISES)}")
+    return World(name, clips.where(is_unknown), clips.where(is_noise), builder.class_names)
+
+
+def measure(world, folder, test, scores, judging, temperature=None):
+    """What metrics.json tells of an exported folder, "open_set", "false_alarms" and "robustness"; writes open_set.csv.
+
+    scores: {file: scores of the clips `test`}. judging: a `Judging`, whose labelling has its operating points, where
+    there are some. temperature: by which the files' logits were divided; the model without it is measured, too.
+    """
+    classifier, labelling = Classifier(folder / APP_FILE), judging.labelling
+    app = LiteRT(folder / APP_FILE, num_threads=2)
+    files = {KERAS_FILE: keras_files.open_h5(folder / KERAS_FILE), APP_FILE: app.run}
+    in_any_order = np.random.default_rng(judging.seed).permutation(len(world.unknown))
+    points = labelling.points or {"default": (classifier.detection().on,) * len(labelling.labels)}
+    return {
+        "open_set": _unknown(world, folder, files, test, scores, judging, points, temperature),
+        "false_alarms": false_alarms.count(classifier, [world.unknown.waveform(i) for i in in_any_order], points),
+        "robustness": _robustness(world, files, test, scores, judging),
+    }
+
+
+def _unknown(world, folder, files, test, scores, judging, points, temperature):
+    labels, crops = judging.labelling.labels, judging.crops(world.unknown)
+    of_known = {file: scores[file] for file in files}
+    of_unknown = {file: evaluation.clip_scores(run, crops, f"{file}: unknown") for file, run in files.items()}
+    accepted = {
+        sensitivity: {file: open_set.acceptance(of_known[file], of_unknown[file], each) for file in files}
+        for sensitivity, each in points.items()
+    }
+    if temperature:
+        front_end, backbone = assembly.parts(keras_files.load_exported(folder / KERAS_FILE))
+        raw = assembly.join(front_end, assembly.with_temperature(backbone, 1 / temperature))
+        of_known["raw"], of_unknown["raw"] = (
+            evaluation.clip_scores(lambda crops: raw(crops, training=False).numpy(), judged, "raw")
+            for judged in (judging.crops(test), crops)
+        )
+    names = [world.class_names[number] for number in world.unknown.targets]
+    open_set.write(
+        folder / open_set.FILE,
+        (test, world.unknown),
+        ([labels[number] for number in test.targets], names),
+        {file: (of_known[file].max(axis=1), of_unknown[file].max(axis=1)) for file in of_known},
+    )
+    return {
+        "dataset": world.dataset,
+        "clips": len(names),
+        "classes": sorted(set(names)),
+        "points": accepted,
+        **confidence_figures(folder, judging.seed),
+    }
+
+
+def confidence_figures(folder, seed):
+    """What metrics.json tells of the confidences in a folder's open_set.csv."""
+    figures = open_set.figures(open_set.read(folder / open_set.FILE), seed)
+    return {**figures[KERAS_FILE], "files": figures}
+
+
+def _robustness(world, files, test, scores, judging):
+    """{kind of change: {value: {file: {"accuracy", "low", "high"}}}}, "unchanged" first."""
+    found = {"unchanged": {"": {file: judging.quality(scores[file], test) for file in files}}}
+    for kind, changes in robustness.CONDITIONS.items():
+        if kind == robustness.NOISE and not len(world.noises):
+            continue
+        found[kind] = {}
+        for value, change in changes.items():
+            changed = {file: [] for file in files}
+            for i in bar(range(len(test)), desc=f"{kind}: {value}", unit="clip"):
+                crops = judging.crops_of(_changed(world, test, i, change, judging.seed))
+                for file, run in files.items():
+                    changed[file].append(run(crops).mean(axis=0))
+            found[kind][value] = {file: judging.quality(np.stack(of_clips), test) for file, of_clips in changed.items()}
+    return found
+
+
+def _changed(world, clips, i, change, seed):
+    """The waveform of clip `i` after `change`; its noise is the same for each."""
+    waveform, noise = clips.waveform(i), None
+    if len(world.noises):
+        drawn = np.random.default_rng([seed, i]).integers(len(world.noises))
+        noise = np.resize(world.noises.waveform(drawn), len(waveform))
+    return change(waveform, clips.sample_rate_hz, noise)

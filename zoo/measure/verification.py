@@ -1,0 +1,147 @@
+"""Whether an exported folder is what it says: its files are whole, each stage of them gives what it gave, and every
+figure of metrics.json comes out again.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from zoo import datasets, decisions, judging, labelling, open_set, pipeline
+from zoo.errors import ZooError
+from zoo.export import keras_files, provenance
+from zoo.measure import folds, open_world, proof
+
+SUMS = "SHA256SUMS"
+TOLERANCE = 1e-9  # of floats, as a share: they were written with all their digits
+
+
+def damaged(folder):
+    """What SHA256SUMS and the folder do not agree about, one line each."""
+    folder = Path(folder)
+    if not (folder / SUMS).is_file():
+        raise ZooError(f"{folder}: no {SUMS}; pass a folder that a recipe exported")
+    listed = dict(line.split("  ", 1)[::-1] for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {SUMS}
+    found = [f"{name}: listed in {SUMS}, and not there" for name in sorted(listed.keys() - there)]
+    found += [f"{name}: not listed in {SUMS}" for name in sorted(there - listed.keys())]
+    for name in sorted(there & listed.keys()):
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != listed[name]:
+            found.append(f"{name}: is not the file that {SUMS} lists: damaged or changed")
+    return found
+
+
+def measured_again(folder, data_dir, cache, open_world_dir=None):
+    """What metrics.json holds, as it comes of the folder's files and the clips; the folder stays as it is.
+
+    data_dir, cache: as of `datasets.load`. open_world_dir: the same for the data set of --open-world, where its figures
+    are asked for.
+
+    Raises: ZooError for other clips than those that the folder was made with, and for decisions that are not those
+    that it holds.
+    """
+    folder, told = Path(folder), provenance.read(folder)
+    builder = datasets.load(told["dataset"], cache, data_dir, bool(told["skipped_files"]))
+    if builder.builder_config.name != told["data_fingerprint"]:
+        raise ZooError(
+            f"{data_dir}: other clips than those of {folder} (fingerprint {builder.builder_config.name}, there "
+            f"{told['data_fingerprint']}); pass the same --data-dir"
+        )
+    clips = pipeline.clips_at(builder, told["sample_rate_hz"], cache, told["trim_db"])
+    if told["labels"] != list(builder.class_names):  # of its first classes alone
+        clips = clips.where(clips.targets < len(told["labels"]))
+    judges = _judging(told, builder)
+    world = open_world_dir and open_world.load(
+        told["open_world"], open_world_dir, told["labels"], told["sample_rate_hz"], cache, bool(told["skipped_files"])
+    )
+
+    def split(fold):
+        return [clips.where(np.isin(clips.folds, part)) for part in builder.split(clips.folds.tolist(), fold)]
+
+    train, validation, test = split(told["test_fold"])
+    calibration, _ = pipeline.unmixed_crops(
+        train, told["num_samples"], told["calibration_crops"], told["seed"], told["padding"]
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch, folder.name)
+        shutil.copytree(folder, copy)
+        _, measured = proof.measure(copy, told, judges, test, validation, calibration, world)
+        _same_lines(folder, copy, decisions.FILE)
+        if world:
+            _same_lines(folder, copy, open_set.FILE)
+    metrics = told | measured
+    trained = folds.trainings(folder, told["seed"])
+    if trained:
+        validations = [_of_training(path, split(fold), judges) for (_, fold), path in trained.items()]
+        metrics["cross_validation"] = folds.figures(trained, validations, told["seed"])
+        if world:
+            metrics["open_set"] |= open_world.confidence_figures(folder, told["seed"])
+    return json.loads(json.dumps(metrics))
+
+
+def _judging(told, builder):
+    """The `Judging` of a provenance.json."""
+    found = labelling.of(builder, len(told["labels"]))
+    if told["thresholds"]:
+        found = replace(found, thresholds=tuple(told["thresholds"]["by_class"].values()))
+    if "rejection" in told:
+        points = {name: tuple(point["thresholds"].values()) for name, point in told["rejection"]["points"].items()}
+        found = replace(found, points=points)
+    return judging.Judging(found, told["num_samples"], told["crops_per_clip"], told["padding"], told["seed"])
+
+
+def _of_training(path, parts, judges):
+    """What a training of several has on the validation clips, or None; its weights are to decide as its table says."""
+    _, validation, test = parts
+    run = keras_files.open_h5(path.with_suffix(".h5"))
+    scores, _ = judges.scored(run, test, f"{path.parent.name}/{path.stem}.h5")
+    decided, table = judges.labelling.told(judges.labelling.decide(scores)), decisions.read([path])
+    unlike = int((np.array(decided) != table["model.h5"]).sum())
+    if unlike:
+        raise ZooError(f"{path.with_suffix('.h5')}: decides {unlike} of {len(test)} clips unlike {path.name}")
+    if not len(validation):
+        return None
+    _, figures = judges.scored(run, validation, "validation")
+    return figures
+
+
+def _same_lines(folder, copy, name):
+    """Raises: ZooError where a table that was made again does not begin the folder's own."""
+    lines, again = ((where / name).read_text(encoding="utf-8").splitlines() for where in (folder, copy))
+    unlike = sum(one != other for one, other in itertools.zip_longest(lines[: len(again)], again))
+    if unlike:
+        raise ZooError(f"{folder / name}: {unlike} of {len(again)} lines come out otherwise")
+
+
+def unlike(recorded, measured, path=""):
+    """Yields a line for each figure of metrics.json, `recorded`, that `measured` has otherwise, or one has alone."""
+    if isinstance(recorded, dict) and isinstance(measured, dict):
+        for name in (*recorded, *(measured.keys() - recorded.keys())):
+            yield from unlike(recorded.get(name), measured.get(name), f"{path}/{name}" if path else name)
+    elif isinstance(recorded, list) and isinstance(measured, list) and len(recorded) == len(measured):
+        for number, both in enumerate(zip(recorded, measured)):
+            yield from unlike(*both, f"{path}/{number}")
+    elif not _alike(recorded, measured):
+        yield f"{path}: {recorded}, measured {measured}"
+
+
+def _alike(recorded, measured):
+    if isinstance(recorded, float) and isinstance(measured, float):
+        return math.isclose(recorded, measured, rel_tol=TOLERANCE)
+    return recorded == measured
+
+
+def fallen(metrics, before):
+    """Yields a line for each point of a robustness curve that lies under the interval that it had in `before`."""
+    for kind, changes in before.get("robustness", {}).items():
+        for value, of_files in changes.items():
+            for file, row in of_files.items():
+                now = metrics["robustness"][kind][value][file]["accuracy"]
+                if row["low"] is not None and now < row["low"]:
+                    yield f"{kind} {value}, {file}: {now:.2%}, under {row['low']:.2%} to {row['high']:.2%} before"
