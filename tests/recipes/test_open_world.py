@@ -3,49 +3,25 @@
 import csv
 import json
 import shutil
-from dataclasses import replace
-from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import soundfile
 from sklearn.metrics import roc_auc_score
 
-from recipes import cross_validation, ds_cnn
+from recipes import cross_validation
 from recipes.run import main
 from zoo import open_set, robustness
 from zoo.errors import ZooError
-from zoo.models.ds_cnn import build
 from zoo.runtime.classifier import Classifier
 
-RECIPE = replace(ds_cnn.RECIPE, micro=False, backbone=partial(build, width=8, depth=1))
-FLAGS = ("--dataset", "esc10", "--data-dir", "tones", "--quick", "--open-world", "esc50:noises")
-UNKNOWN = "cow", "hen"
+UNKNOWN = "cow", "hen"  # as tests/recipes/conftest.py has them
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory, write_tones):
-    """A working directory, left again: tones that are known, noises that are not, and a model that was told of both."""
-    folder = tmp_path_factory.mktemp("open")
-    write_tones(folder / "tones", folds=(1, 2, 2, 3, 3))
-    (folder / "noises" / "audio").mkdir(parents=True)
-    (folder / "noises" / "meta").mkdir()
-    rng, rows = np.random.default_rng(0), ["filename,fold,category,src_file"]
-    for label in (*UNKNOWN, "wind", "dog"):  # of which the one is for noise, the other known
-        for take in range(3):
-            soundfile.write(folder / f"noises/audio/{label}{take}.wav", rng.normal(0, 0.1, 20_000), 20_000)
-            rows.append(f"{label}{take}.wav,1,{label},{label}{take}")
-    (folder / "noises" / "meta" / "esc50.csv").write_text("\n".join(rows) + "\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        main(RECIPE, [*FLAGS, "--epochs", "2", "--fold", "1", "--reject", "2"])
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def exported(workplace):
-    return workplace / "exported" / "ds_cnn-esc10"
+def exported(told_of_the_world):
+    return told_of_the_world.folder
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +86,13 @@ def test_the_folds_together_have_the_clips_of_each(exported, tmp_path):
     (("--open-world", "esc10:tones"), "holds no clip of other classes"),
     (("--open-world", "nothing:tones"), "names no data set"),
 ])  # fmt: skip
-def test_what_cannot_be_is_refused(workplace, flags, told, capsys):
+def test_what_cannot_be_is_refused(told_of_the_world, monkeypatch, flags, told, capsys):
+    monkeypatch.chdir(told_of_the_world.workplace)
     with pytest.raises(SystemExit) as stop:
-        main(RECIPE, [*FLAGS, "--epochs", "1", "--fold", "1", "--out", "refused", *flags])
+        main(told_of_the_world.recipe, [*told_of_the_world.flags, "--epochs", "1", "--out", "refused", *flags])
     error = capsys.readouterr().err
     assert stop.value.code == 2 and told in error and error.count("\n") == 1
-    assert not (workplace / "refused" / "ds_cnn-esc10").exists()
+    assert not Path("refused").exists()
 
 
 def test_false_alarms_are_events_in_hours_of_other_sounds(metrics):

@@ -7,6 +7,7 @@ what comes before it now: so a fault shows where it is, and not in all that foll
 """
 
 import tempfile
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -57,9 +58,9 @@ def write(folder):
     kept = {}
     with tempfile.TemporaryDirectory() as scratch:
         sound = _golden_sound(folder, scratch)
-        for way, stages in _ways(Path(folder)).items():
+        for way, open_way in _ways(Path(folder)).items():
             given = {"sound": sound}
-            for name, stage in stages.items():
+            for name, stage in open_way().items():
                 given[name] = kept[f"{way}/{name}"] = stage.run(given)
     np.savez_compressed(Path(folder) / FILE, **kept)
 
@@ -77,13 +78,15 @@ def differences(folder):
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         sound = _golden_sound(folder, scratch)
-        for way, stages in _ways(folder).items():
+        for way, open_way in _ways(folder).items():
             given = {"sound": sound, **{name: kept.get(f"{way}/{name}") for name in STAGES}}
-            for name, stage in stages.items():
-                told = _told(stage, given, given[name])
-                if told:
-                    found.append(Difference(way, name, told))
-                    break
+            try:
+                stages = open_way()
+            except ZooError as error:
+                found.append(Difference(way, "does not open", str(error)))
+                continue
+            told = ((name, _told(stage, given, given[name])) for name, stage in stages.items())
+            found += [Difference(way, name, reason) for name, reason in told if reason][:1]
     return found
 
 
@@ -106,8 +109,8 @@ def _told(stage, given, expected):
 
 def _golden_sound(folder, scratch):
     """The path of a clip of synth10, a little longer than the window."""
-    model = (Path(folder) / "model_int8.tflite").read_bytes()
-    window_s = LiteRT(model).input.shape[0] / metadata.read(model).sample_rate_hz
+    told = provenance.read(folder)
+    window_s = told["num_samples"] / told["sample_rate_hz"]
     clip = np.resize(synth10.synthesise("bird_chirp", np.random.default_rng(0)), 10 * synth10.SAMPLE_RATE_HZ)
     path = Path(scratch, "golden.wav")
     synth10.write_clip(path, clip[: round((window_s + LONGER_S) * synth10.SAMPLE_RATE_HZ)])
@@ -115,9 +118,9 @@ def _golden_sound(folder, scratch):
 
 
 def _ways(folder):
-    """{way: {stage: `Stage`}}"""
-    of_micro = {"TFLM": _in_tflm(folder / "micro")} if has_stream(folder) else {}
-    return {"Keras": _in_keras(folder), "LiteRT": _in_litert(folder), **of_micro}
+    """{way: a function that opens it and gives {stage: `Stage`}}"""
+    of_micro = {"TFLM": partial(_in_tflm, folder / "micro")} if has_stream(folder) else {}
+    return {"Keras": partial(_in_keras, folder), "LiteRT": partial(_in_litert, folder), **of_micro}
 
 
 def _in_keras(folder):
@@ -172,7 +175,7 @@ def _in_tflm(folder):
     return {
         "decode": Stage(lambda given: stream.frontend.input.to_raw(_heard(given["sound"], rate_hz)), SAMPLE_TOLERANCE),
         "front end": Stage(columns),
-        "body": Stage(lambda given: stream.body.run_raw(given["front end"])),
+        "body": Stage(lambda given: stream.body.output.from_raw(stream.body.run_raw(given["front end"]))),
         "labels": Stage(lambda given: np.array(micro.read_labels(folder))),
     }
 
