@@ -63,6 +63,7 @@ ARROWS = {
     "zoo.distribution": ("zoo.backend",),
     "zoo.training": ("zoo.backend", "zoo.distribution"),
     "zoo.evaluation": (),
+    "zoo.judging": ("zoo.evaluation", "zoo.pipeline"),
     "zoo.labelling": ("zoo.backend", "zoo.assembly", "zoo.evaluation", "zoo.open_set"),
     "zoo.compress.distill": ("zoo.backend", "zoo.labelling"),
     "zoo.pretrained": ("zoo.backend", "zoo.export.graph"),

@@ -125,7 +125,10 @@ def mel_exported(workplace):
 
 MODELS = ("model.h5", "model.keras", "model.tflite", "model_int8.tflite")
 PICTURES = ("confusion.png", "files.png", "layers.png", "per_class.png", "sensitivity.png", "training.png")
-PAPERS = ("SHA256SUMS", "card.md", "decisions.csv", "embeddings.npz", "labels.txt", "metrics.json", "training.csv")
+PAPERS = (
+    "SHA256SUMS", "card.md", "clips.csv", "decisions.csv", "embeddings.npz", "golden.npz", "labels.txt",
+    "metrics.json", "provenance.json", "training.csv",
+)  # fmt: skip
 
 
 def micro_files(*names):
