@@ -16,8 +16,8 @@ from zoo import __version__, decisions, distribution, jobs, open_set
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
 from zoo.export import card, open_world_card, provenance
-from zoo.export.folder import write_sums
 from zoo.measure import folds, open_world
+from zoo.runtime import sums
 
 
 def cross_validate(task, trainings, folders):
@@ -81,7 +81,7 @@ def collect(exported, folder, builder, args):
             open_world_card.draw(unfinished, metrics)
         provenance.rewrite(unfinished, command=args.command)
         card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
-        write_sums(unfinished)
+        sums.write(unfinished)
     print(f"\n{card.cross_validation_table(metrics)}\n\n{folder}: all {len(exported)} trainings, see card.md")
 
 

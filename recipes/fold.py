@@ -12,9 +12,10 @@ from recipes.task import begun_with, is_finished
 from zoo import assembly, distribution, evaluation, prototypes, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, golden, keras_files, open_world_card, provenance
-from zoo.export.folder import versions, write_embedding, write_models, write_sums
+from zoo.export.folder import versions, write_embedding, write_models
 from zoo.export.metadata import About
 from zoo.measure import proof
+from zoo.runtime import sums
 
 
 def export_fold(task, fold, folders):
@@ -73,7 +74,7 @@ def export_fold(task, fold, folders):
                 base = stages.made("base").backbone
                 card.draw_pruning(unfinished, base, made.backbone, made.pruning.saliency, metrics)
             card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
-            write_sums(unfinished)
+            sums.write(unfinished)
         print(f"\n{card.table(metrics)}\n\n{folder}: see card.md")
 
 

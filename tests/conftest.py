@@ -89,8 +89,8 @@ def bands(tmp_path_factory):
     from zoo.backend import keras
 
     from zoo.export import tflite
-    from zoo.export.folder import write_sums
     from zoo.export.metadata import About, with_metadata
+    from zoo.runtime import sums
 
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -106,7 +106,7 @@ def bands(tmp_path_factory):
     about = About("bands", "three bands", "1", "the zoo", "Apache-2.0")
     file = with_metadata(tflite.to_float(model), about, 16_000, ("low", "middle", "high"))
     (folder / "model_int8.tflite").write_bytes(file)
-    write_sums(folder)
+    sums.write(folder)
     return SimpleNamespace(model=model, folder=folder, file=folder / "model_int8.tflite")
 
 

@@ -14,6 +14,7 @@ from zoo.commands import (
     export,
     listen,
     listing,
+    pack,
     report,
     show,
     slim,
@@ -23,7 +24,23 @@ from zoo.commands import (
 from zoo.errors import ZooError
 
 # As --help shows them.
-COMMANDS = (listing, data, show, classify, listen, doctor, bench, export, enroll, strips, slim, verify, compare, report)
+COMMANDS = (
+    listing,
+    data,
+    show,
+    classify,
+    listen,
+    doctor,
+    bench,
+    export,
+    enroll,
+    strips,
+    slim,
+    verify,
+    pack,
+    compare,
+    report,
+)
 
 
 def main(argv=None):

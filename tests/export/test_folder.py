@@ -8,11 +8,11 @@ from zoo.backend import keras
 import numpy as np
 import pytest
 
-from zoo.export.folder import FORMS, Quantisation, write_models, write_sums
+from zoo.export.folder import FORMS, Quantisation, write_models
 from zoo.export.metadata import About
 from zoo.frontends import Raw
 from zoo.labelling import Multiclass
-from zoo.runtime import metadata
+from zoo.runtime import metadata, sums
 from zoo.runtime.interpreter import LiteRT
 
 
@@ -35,7 +35,7 @@ def check_sums(folder):
 
 @needs_sha256sum
 def test_sha256sum_reads_the_sums_and_finds_all_files(folder):
-    write_sums(folder)
+    sums.write(folder)
     checked = check_sums(folder)
     assert checked.returncode == 0
     assert sorted(checked.stdout.splitlines()) == ["card.md: OK", "micro/body.cc: OK"]
@@ -43,7 +43,7 @@ def test_sha256sum_reads_the_sums_and_finds_all_files(folder):
 
 @needs_sha256sum
 def test_sha256sum_finds_the_file_of_which_a_byte_changed(folder):
-    write_sums(folder)
+    sums.write(folder)
     (folder / "micro" / "body.cc").write_text("nEw")
     checked = check_sums(folder)
     assert checked.returncode == 1

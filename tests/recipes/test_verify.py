@@ -11,10 +11,9 @@ from zoo import audio
 from zoo.__main__ import main as command
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, golden, graph, provenance
-from zoo.export.folder import write_sums
 from zoo.export.metadata import About, with_metadata
 from zoo.measure import verification
-from zoo.runtime import metadata
+from zoo.runtime import metadata, sums
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_each_figure_that_was_changed_is_named(folder, verify):
     metrics["files"]["model.h5"]["accuracy"] += 0.1
     metrics["stream"]["total_bytes"] -= 1
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    write_sums(folder)
+    sums.write(folder)
     code, told = verify(folder, "--data-dir", "tones")
     assert code == 1
     named = re.findall(r"^figures: (\S+):", told, re.MULTILINE)
@@ -78,7 +77,7 @@ def test_a_flipped_byte_a_lost_file_and_a_foreign_one_are_named(folder):
     (folder / "model.tflite").write_bytes(model)
     (folder / "card.md").unlink()
     (folder / "notes.txt").touch()
-    assert [line.split(": ")[:2] for line in verification.damaged(folder)] == [
+    assert [line.split(": ")[:2] for line in sums.damaged(folder)] == [
         ["card.md", "listed in SHA256SUMS, and not there"],
         ["notes.txt", "not listed in SHA256SUMS"],
         ["model.tflite", "is not the file that SHA256SUMS lists"],
@@ -161,8 +160,8 @@ def labels_on_the_board(folder):
 ])  # fmt: skip
 def test_a_fault_that_is_sown_into_a_file_is_named_by_its_stage(folder, sow, where):
     sow(folder)
-    write_sums(folder)  # whoever changed it made new sums
-    assert not verification.damaged(folder)
+    sums.write(folder)  # whoever changed it made new sums
+    assert not sums.damaged(folder)
     assert [found[:2] for found in golden.differences(folder)] == [where]
 
 

@@ -39,6 +39,7 @@ def _verify(args):
     from zoo.commands.data import CACHE
     from zoo.export import golden, provenance
     from zoo.measure import open_world, verification
+    from zoo.runtime import sums
 
     path, told = args.folder / "metrics.json", provenance.read(args.folder)
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -49,7 +50,7 @@ def _verify(args):
         if recorded is None:
             path.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
             print(f"{path}: was not there, and is written anew")
-    wrong = _told("files", verification.damaged(args.folder))
+    wrong = _told("files", sums.damaged(args.folder))
     wrong += _told("stages", map(str, golden.differences(args.folder)))
     if args.data_dir and recorded:
         left_out = () if args.open_world else open_world.FIGURES

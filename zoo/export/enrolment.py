@@ -10,12 +10,12 @@ from zoo import assembly, audio, open_set, pipeline, prototypes
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
 from zoo.export import card, cells, keras_files, micro
-from zoo.export.folder import LABELS_FILE, versions, write_sources, write_sums
+from zoo.export.folder import LABELS_FILE, versions, write_sources
 from zoo.export.head import with_head
 from zoo.export.metadata import About, with_metadata
 from zoo.export.stream import has_stream, settings_of
 from zoo.labelling import Multiclass
-from zoo.runtime import metadata
+from zoo.runtime import metadata, sums
 from zoo.runtime.embedding import embedding_model
 from zoo.runtime.interpreter import LiteRT
 
@@ -61,7 +61,7 @@ def enroll(folder, name, recordings, out, overwrite=False):
         told = _told(metrics, name, recordings, head, labels)
         (unfinished / "metrics.json").write_text(json.dumps(told, indent=2) + "\n")
         (unfinished / "card.md").write_text(card.joined(_card(told)), encoding="utf-8")
-        write_sums(unfinished)
+        sums.write(unfinished)
     return told
 
 

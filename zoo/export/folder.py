@@ -1,6 +1,5 @@
 """What users take: one folder for each model and data set."""
 
-import hashlib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +30,7 @@ from zoo.export.metadata import LABELS_FILE, About, with_metadata
 from zoo.export.stream import parts_of, stream_of
 from zoo.frontends import Raw
 from zoo.measure.arena import StreamMemory, stream_memory
+from zoo.runtime import sums
 from zoo.runtime.interpreter import LiteRT
 
 ONE_CALL_MAX_EXTRA = 0.001  # of the multiplies: micro/model.tflite is there to be compared with
@@ -233,15 +233,8 @@ def add_arrays(folder):
     for model in lacking:
         micro.write_c_array(model.read_bytes(), model.stem, micro_folder)
     if lacking:
-        write_sums(folder)
+        sums.write(folder)
     return [f"micro/{model.stem}.cc" for model in lacking]
-
-
-def write_sums(folder):
-    """Writes SHA256SUMS of all files below `folder`, as `sha256sum --check` reads it."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name != "SHA256SUMS")
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
-    (Path(folder) / "SHA256SUMS").write_text("".join(lines))
 
 
 def versions():

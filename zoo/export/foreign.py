@@ -20,12 +20,13 @@ from zoo.atomic import whole_folder
 from zoo.calls import ids_of, nodes_of
 from zoo.errors import ZooError
 from zoo.export import card, cells, graph, keras_files, log_mel_c, seam
-from zoo.export.folder import DECISION_S, Quantisation, versions, write_models, write_sums
+from zoo.export.folder import DECISION_S, Quantisation, versions, write_models
 from zoo.export.metadata import About
 from zoo.frontends import LogMel, Raw
 from zoo.labelling import Multiclass
 from zoo.measure import counts, files
 from zoo.progress import bar
+from zoo.runtime import sums
 
 layers = keras.layers
 
@@ -107,7 +108,7 @@ def export_keras(path, folder, sample_rate_hz, labels, clips, seam_layer=None, m
         }
         (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
         (unfinished / "card.md").write_text(_card(metrics), encoding="utf-8")
-        write_sums(unfinished)
+        sums.write(unfinished)
     return metrics
 
 

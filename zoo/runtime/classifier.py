@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.runtime import metadata
+from zoo.runtime import metadata, sums
 from zoo.runtime.events import Detection
 from zoo.runtime.interpreter import LiteRT
 from zoo.runtime.isolated import Isolated
@@ -219,9 +219,7 @@ def _is_listed(path, model):
 
     Raises: ZooError where it is listed with another sum.
     """
-    sums = path.with_name("SHA256SUMS")
-    listed = sums.read_text().splitlines() if sums.is_file() else []
-    known = [line.partition("  ")[0] for line in listed if line.endswith(f"  {path.name}")]
-    if known and known != [hashlib.sha256(model).hexdigest()]:
+    known = sums.listed(path.parent).get(path.name)
+    if known and known != hashlib.sha256(model).hexdigest():
         raise ZooError(f"{path}: is not the file that SHA256SUMS lists: damaged or changed; copy it again")
     return bool(known)
