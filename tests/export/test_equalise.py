@@ -82,3 +82,16 @@ def test_channels_are_left_alone_where_others_need_them_as_they_are(inputs):
 def test_all_that_yamnet_makes_is_scaled_but_its_scores():
     model = yamnet.build((96, 64, 1), 10, widths=yamnet.CUT_WIDTHS)
     assert len(equalise._stretches(model)) == 11  # a convolution, and five times a depthwise and a pointwise one
+
+
+def test_weights_that_came_out_of_8_bits_are_divided_and_clusters_are_not():
+    rng = np.random.default_rng(0)
+    heard = equalise._Heard(np.geomspace(1, 300, 256), np.geomspace(1, 300, 256) ** 2)
+    x = keras.Input((4, 4, 256))
+    taker = layers.Conv2D(256, 1, use_bias=False)
+    taker(x)
+    stretch = equalise._Stretch((), None, taker, np.arange(256))
+    for values, is_scaled in ((255, True), (16, False)):  # YAMNet's published weights have 71 to 171 in a filter
+        steps = values // 2
+        taker.kernel.assign(np.round(rng.normal(0, steps / 4, (1, 1, 256, 256)).clip(-steps, steps)) / steps)
+        assert (equalise._factors(stretch, heard).max() > 1) == is_scaled
