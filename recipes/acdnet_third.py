@@ -1,7 +1,7 @@
 """ACDNet with a third of its filters in each layer: a base for `--study pruning` that two cores can afford.
 
 Paper   Mohaimenuzzaman et al. 2023, tables 7 to 10, whose grid it repeats at a ninth of the work
-Run     python -m recipes.acdnet_third --dataset esc10 --fold 5 --front-end raw_8k --epochs 200 --study pruning --seeds 3
+Run     python -m recipes.acdnet_third --dataset esc10 --fold 5 --front-end raw_8k --epochs 200 --study pruning
 Check   python -m recipes.acdnet_third --dataset synth10 --quick
 """
 
