@@ -86,7 +86,7 @@ def test_the_folder_it_came_from_stays_and_more_can_be_added(workplace, enrolled
 
 @pytest.mark.parametrize("spoil, told", [
     (lambda folder: (folder / prototypes.FILE).unlink(), "no embeddings.npz"),
-    (lambda folder: (folder / "metrics.json").unlink(), "no metrics.json"),
+    (lambda folder: (folder / "provenance.json").unlink(), "no provenance.json"),
     (lambda folder: None, "has a class 'dog'"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(workplace, tmp_path, spoil, told):

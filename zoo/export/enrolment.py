@@ -9,7 +9,7 @@ import numpy as np
 from zoo import assembly, audio, open_set, pipeline, prototypes
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
-from zoo.export import card, cells, keras_files, micro
+from zoo.export import card, cells, golden, keras_files, micro, provenance
 from zoo.export.folder import LABELS_FILE, versions, write_sources
 from zoo.export.head import with_head
 from zoo.export.metadata import About, with_metadata
@@ -32,13 +32,17 @@ def enroll(folder, name, recordings, out, overwrite=False):
     recordings that do not decode.
     """
     folder, out = Path(folder), Path(out)
-    metrics = _metrics(folder)
-    if name in metrics["labels"]:
+    before = provenance.read(folder)
+    if not (folder / prototypes.FILE).is_file():
+        raise ZooError(
+            f"{folder}: no {prototypes.FILE}: its model has no dense head, or several labels a clip; export another one"
+        )
+    if name in before["labels"]:
         raise ZooError(f"{folder} has a class {name!r}; pass another --name")
-    labels = [*metrics["labels"], name]
+    labels = [*before["labels"], name]
     model = keras_files.load_exported(folder / "model.h5")
     embed = assembly.embedder(model)
-    crops = [_crops_of(path, metrics) for path in recordings]
+    crops = [_crops_of(path, before) for path in recordings]
     examples = [embed(one, training=False).numpy() for one in crops]
     with np.load(folder / prototypes.FILE) as kept:
         known, targets = kept["embeddings"].astype(np.float64), kept["targets"]
@@ -58,30 +62,19 @@ def enroll(folder, name, recordings, out, overwrite=False):
             _write_micro(folder / "micro", unfinished / "micro", labelling, new)
         (unfinished / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         np.savez_compressed(unfinished / prototypes.FILE, embeddings=known.astype(np.float16), targets=targets)
-        told = _told(metrics, name, recordings, head, labels)
-        (unfinished / "metrics.json").write_text(json.dumps(told, indent=2) + "\n")
+        told = _told(before, name, recordings, head, labels)
+        for file in (provenance.FILE, "metrics.json"):
+            (unfinished / file).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        golden.write(unfinished)
         (unfinished / "card.md").write_text(card.joined(_card(told)), encoding="utf-8")
         sums.write(unfinished)
     return told
 
 
-def _metrics(folder):
-    try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ZooError(f"{folder}: no metrics.json; pass a folder that a recipe exported") from error
-    if not (folder / prototypes.FILE).is_file():
-        raise ZooError(
-            f"{folder}: no {prototypes.FILE}: its model has no dense head or several labels a clip, or was exported "
-            "before 0.10; export it again"
-        )
-    return metrics
-
-
-def _crops_of(path, metrics):
+def _crops_of(path, before):
     """The crops of a recording, as a test clip's. Shape: (crops, samples)"""
-    waveform = audio.waveform_of(audio.read(path), metrics["sample_rate_hz"])
-    crops = pipeline.judging_crops(waveform, metrics["num_samples"], metrics["crops_per_clip"], metrics["padding"])
+    waveform = audio.waveform_of(audio.read(path), before["sample_rate_hz"])
+    crops = pipeline.judging_crops(waveform, before["num_samples"], before["crops_per_clip"], before["padding"])
     return crops.astype(np.float32)
 
 
@@ -134,18 +127,20 @@ def _write_micro(folder, new_folder, labelling, new):
         write_sources(new_folder, settings["kColumnStrideSamples"], settings["kSampleRateHz"], labelling)
 
 
-def _told(metrics, name, recordings, head, labels):
-    """metrics.json: how the folder was made, and how the examples are judged by each other."""
+def _told(before, name, recordings, head, labels):
+    """How the folder was made, and how the examples are judged by each other. No clip tested it."""
     number = len(labels) - 1
     left_out, threshold = head.left_out, head.points[open_set.USUAL][number]
-    kept = ("sample_rate_hz", "num_samples", "crops_per_clip", "padding", "dataset", "metric", "licence", "paper")
+    kept = (
+        "model", "sample_rate_hz", "num_samples", "seam", "crops_per_clip", "padding", "dataset", "metric", "licence",
+        "paper", "test_fold",
+    )  # fmt: skip
     return {
-        "model": metrics["model"],
-        **{key: metrics[key] for key in kept},
-        "test_fold": metrics["test_fold"],
+        **{key: before[key] for key in kept},
+        "open_world": None,
         "labels": labels,
         "enrolled": [
-            *metrics.get("enrolled", ()),
+            *before.get("enrolled", ()),
             {
                 "class": name,
                 "recordings": len(recordings),

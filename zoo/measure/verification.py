@@ -28,6 +28,8 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
     that it holds.
     """
     folder, told = Path(folder), provenance.read(folder)
+    if "enrolled" in told:
+        raise ZooError(f"{folder}: no clips tested it since a class was enrolled; do without --data-dir")
     builder = datasets.load(told["dataset"], cache, data_dir, bool(told["skipped_files"]))
     if builder.builder_config.name != told["data_fingerprint"]:
         raise ZooError(
