@@ -27,12 +27,12 @@ test-clients: $(VENV)/ready $(CLIENTS)/ready $(LIGHT)/ready $(FRESH)/ready  ## M
 	$(LIGHT)/bin/python tests/clients/light.py exported $(FRESH)
 
 # On 50 sounds: enough for scores that move from sound to sound.
-EXPORT_FRESH = $(RUN) -m recipes.micro_acdnet --dataset synth10 --data-dir $(FRESH)/sounds --quick --epochs 80 \
-	--out $(FRESH) --overwrite
+EXPORT_FRESH = --dataset synth10 --data-dir $(FRESH)/sounds --quick --epochs 80 --out $(FRESH) --overwrite
 
 $(FRESH)/ready: $(FRESH)/sounds $(wildcard recipes/*.py zoo/*.py zoo/datasets/*.py zoo/export/*.py zoo/models/*.py)
-	$(EXPORT_FRESH) --forms fp16,dynamic,int16x8,naive_int8,edgetpu
-	$(EXPORT_FRESH) --forms fp16,dynamic --front-end mel
+	$(RUN) -m recipes.micro_acdnet $(EXPORT_FRESH) --forms fp16,dynamic,int16x8,naive_int8,edgetpu
+	$(RUN) -m recipes.micro_acdnet $(EXPORT_FRESH) --forms fp16,dynamic --front-end mel
+	$(RUN) -m recipes.ds_cnn $(EXPORT_FRESH) --front-end mel_20 --reject 2
 	touch $@
 
 $(FRESH)/sounds: $(VENV)/ready

@@ -8,8 +8,10 @@ The sounds are real clips where ZOO_TEST_DATA names some, else those of synth10.
 """
 
 import argparse
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,13 +23,15 @@ import soundfile
 import soxr
 
 from zoo.errors import ZooError
-from zoo.export import graph
+from zoo.export import graph, provenance
+from zoo.export.stream import has_stream, open_stream
 from zoo.runtime import metadata
 from zoo.runtime.interpreter import LiteRT
 
 CLIPS = 8  # spread over the classes
 SYNTHESISED = Path("runs/clients/sounds/audio")  # made by `make test-clients`
 FLOAT_TOLERANCE = 1e-4  # of scores: the same float kernels, of another release, may sum in another order
+BOARD_TOLERANCE = 0.05  # of a score: TFLM's int8 kernels, or a front end of 16 bits, beside LiteRT's
 OTHER_RATE_HZ = 44_100
 REFUSED = ("model_edgetpu.tflite",)  # its chip takes int8, MediaPipe takes floats
 LEAST_SPREAD = 10  # times the tolerance that a score has to move from window to window: else nothing would show
@@ -73,12 +77,16 @@ def _tell(path, clips, scores_path):
         sys.exit(f"test-clients: {path}: {error}")
     if told is None or told.sample_rate_hz is None or not told.labels:
         sys.exit(f"test-clients: {path}: no metadata with a rate and labels: an older export? make it again")
-    described = {"path": str(path), "metadata": {**asdict(told), "labels": told.labels}}
+    described = {"path": str(path), "metadata": {**asdict(told), "labels": told.labels, "thresholds": told.thresholds}}
     if path.name in REFUSED:
         return {**described, "refused": True}
     runner, arrays = LiteRT(model), {}
     (num_samples,) = runner.input_shape
-    for number, waveform in enumerate(_lengths(clips, told.sample_rate_hz, num_samples)):
+    sounds = _lengths(clips, told.sample_rate_hz, num_samples)
+    if told.thresholds and path.name == "model_int8.tflite" and has_stream(path.parent):
+        sounds += _of_the_test_fold(path.parent, told.sample_rate_hz, num_samples)
+        _check_board(path.parent, told, runner, np.concatenate([_windows(sound, num_samples)[:1] for sound in sounds]))
+    for number, waveform in enumerate(sounds):
         arrays[f"clip{number}"], arrays[f"scores{number}"] = waveform, runner.run(_windows(waveform, num_samples))
     tolerance = FLOAT_TOLERANCE + _step(model)
     scores = np.concatenate([arrays[name] for name in arrays if name.startswith("scores")])
@@ -97,6 +105,36 @@ def _tell(path, clips, scores_path):
         "tolerance": tolerance,
         "other_rate_hz": OTHER_RATE_HZ,
     }
+
+
+def _of_the_test_fold(folder, rate_hz, num_samples):
+    """A window of each clip that tested the folder's model, where those recordings are there."""
+    audio = Path(os.environ.get("ZOO_TEST_DATA", ""), provenance.read(folder)["dataset"], "audio")
+    with open(folder / provenance.LEDGER, newline="", encoding="utf-8") as file:
+        paths = [audio / row["file"] for row in csv.DictReader(file) if row["part"] == "test"]
+    waveforms = (_resampled(*_read(path), rate_hz)[:num_samples] for path in paths if path.exists())
+    return [np.resize(waveform, num_samples) for waveform in waveforms]
+
+
+def _check_board(folder, told, runner, windows):
+    """Ends where micro/, with the thresholds of its decision.h, accepts other labels than the file does.
+
+    A score may be as far off as 8 bits of another kernel round: what lies so near its threshold is not compared.
+    """
+    stream = open_stream(folder / "micro")
+    source = (folder / "micro/decision.h").read_text()
+    names = re.search(r"enum Sensitivity \{ (.*?) \}", source)[1].split(", ")
+    rows = re.findall(r"\{\s*([-\d,\s]+?),?\s*\},", source)
+    lowest = np.array(dict(zip(names, rows, strict=True))["kMedium"].split(","), int)
+    on_board = stream.body.run_raw(stream.windows_of(windows)) >= lowest
+    scores = runner.run(windows)
+    accepted = scores >= np.float32(told.thresholds)
+    is_near = np.abs(scores - np.float32(told.thresholds)) <= BOARD_TOLERANCE
+    alike = (on_board == accepted).all(axis=1)
+    print(f"{folder.name}: micro/ accepts {on_board.any(axis=1).sum()} of {len(windows)} windows, "
+          f"{runner.kernels} {accepted.any(axis=1).sum()}; the same labels of {alike.sum()}")  # fmt: skip
+    if not ((on_board == accepted) | is_near).all():
+        sys.exit(f"test-clients: {folder}: micro/ accepts other sounds than the file")
 
 
 def _lengths(clips, rate_hz, num_samples):
