@@ -28,6 +28,7 @@ def _report(args):
             runs.append(folder)
     report.add_runs(runs)
     report.write_pages()
+    report.shipped.write()
     print(f"{report.RESULTS}: {len(report.read_runs())} runs")
     if args.html:
         report.write_html(args.html)

@@ -98,12 +98,12 @@ def per_class_scores(table, labels, path, title):
 
 
 @styled
-def accuracy_against_size(rows, path, title, hollow=(), metric="accuracy"):
+def accuracy_against_size(rows, path, title, hollow=(), metric="accuracy", size="file size"):
     """Accuracy, with its 95 % interval, against size: of the files of one export, or of many runs. Those of about one
     size stand side by side.
 
     rows: (name, size_bytes, accuracy, (low, high)) for each; ends that are nan are not drawn. hollow: more of them,
-    which others have measured. metric: what the accuracy is called, if it is another share.
+    which others have measured. metric, size: what the two are called, where they are others.
     """
     hollow = list(hollow)
     rows = sorted([*rows, *hollow], key=lambda row: (row[2], row[1]))
@@ -139,7 +139,7 @@ def accuracy_against_size(rows, path, title, hollow=(), metric="accuracy"):
     axes.xaxis.set_minor_formatter("")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_locator(MaxNLocator(steps=ROUND_STEPS))
-    axes.set(xlabel="file size", ylabel=f"{metric}, 95% interval")
+    axes.set(xlabel=size, ylabel=f"{metric}, 95% interval")
     axes.grid()
     return save(figure, path)
 
