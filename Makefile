@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 # A log on a pipe is read later: no colours, no half lines.
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo test fuzz test-clients test-micro lint report clean
+.PHONY: demo test fuzz test-clients test-micro docs lint report clean
 
 demo: $(VENV)/ready  ## train, export and measure Micro-ACDNet on sounds that the project makes
 	$(RUN) -m recipes.micro_acdnet --dataset synth10 --epochs 80 --overwrite
@@ -52,6 +52,8 @@ $(LIGHT)/ready: setup.cfg $(shell find zoo -name '*.py')
 	rm -rf build
 	touch $@
 
+SITE := .venv-docs
+
 # What test-micro builds, and the root of a tflite-micro in which `make microlite` has run.
 FOLDER ?= exported/micro_acdnet-synth10/micro
 TFLM ?=
@@ -65,6 +67,15 @@ else
 	runs/test-micro/self_test
 endif
 
+docs: $(SITE)/ready  ## docs/ as a site, in runs/site; a broken link or a docstring that is not there is an error
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+
+$(SITE)/ready: setup.cfg
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/pip install --quiet --disable-pip-version-check '.[docs]'
+	rm -rf build
+	touch $@
+
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -73,7 +84,7 @@ report: $(VENV)/ready  ## remake docs/results/ from its csv
 	$(RUN) -m zoo report
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) $(LIGHT) runs
+	rm -rf $(VENV) $(CLIENTS) $(LIGHT) $(SITE) runs
 
 $(VENV)/ready: requirements.txt setup.cfg
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "the reference environment needs Python 3.11: make PYTHON=/path/to/python3.11")'
