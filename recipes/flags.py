@@ -13,7 +13,8 @@ from zoo.errors import ZooError
 from zoo.export.folder import FORMS
 from zoo.export.seam import RANGES
 
-ELSEWHERE = {"--data-dir": "DIR", "--teacher": "PATH", "--init-from": "PATH", "--open-world": "NAME:DIR"}
+ELSEWHERE = {"--data-dir": "DIR", "--teacher": "PATH", "--init-from": "PATH"}
+NAMED = ("--open-world", "--outliers")  # NAME:DIR: the data set is told, and its folder is not
 AMOUNTS = {"": 1, "k": 1_000, "M": 1_000_000, "Ki": 2**10, "Mi": 2**20}
 
 
@@ -94,14 +95,14 @@ def _command(prog, argv):
     """The command line that repeats the run anywhere: data, teacher and weights lie elsewhere for everyone else."""
 
     def told(flag, value):
-        return f"{value.partition(':')[0]}:DIR" if flag == "--open-world" else ELSEWHERE[flag]
+        return f"{value.partition(':')[0]}:DIR" if flag in NAMED else ELSEWHERE[flag]
 
     words = []
     for before, word in zip(["", *argv], argv):
         flag, _, value = word.partition("=")
-        if before in ELSEWHERE:
+        if before in (*ELSEWHERE, *NAMED):
             word = told(before, word)
-        elif flag in ELSEWHERE and value:
+        elif flag in (*ELSEWHERE, *NAMED) and value:
             word = f"{flag}={told(flag, value)}"
         words.append(word)
     return f"{prog} {shlex.join(words)}"
@@ -168,6 +169,10 @@ def _add_flags(parser, recipe):
     parser.add_argument("--open-world", type=_recordings, metavar="NAME:DIR", help="a data set with "
                         "other classes, as esc50:DIR: the card tells how many of its sounds are taken for one of the "
                         "model's own, and what noise, levels, rates and codecs cost (docs/open-world.md)")  # fmt: skip
+    parser.add_argument("--outliers", type=_recordings, metavar="NAME:DIR", help="sounds of other classes train too, "
+                        "as many as there are clips: towards scores that are all the same")  # fmt: skip
+    parser.add_argument("--background", action="store_true", help="make of --outliers a class of its own instead, the "
+                        "last one, with as many clips as another has")  # fmt: skip
     parser.add_argument("--embedding", action="store_true", help="also write embedding.h5 and embedding.tflite, whose "
                         "second output is what the head makes the scores of")  # fmt: skip
     parser.add_argument("--allow-no-gain", action="store_true", help="go on where a step lowers nothing it claims to")

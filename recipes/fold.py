@@ -54,10 +54,11 @@ def export_fold(task, fold, folders):
             )  # fmt: skip
             if args.embedding:
                 write_embedding(unfinished, front_end, backbone, labelling, about)
-            if labelling.metric == "accuracy" and isinstance(assembly.head(backbone), keras.layers.Dense):
+            has_prototypes = labelling.metric == "accuracy" and not args.background
+            if has_prototypes and isinstance(assembly.head(backbone), keras.layers.Dense):
                 _write_embeddings(task, unfinished / prototypes.FILE, model, train)
             told |= _of_the_making(written, labelling)
-            provenance.write(unfinished, told, labelling, {"train": train, "validation": validation, "test": test})
+            provenance.write(unfinished, told, _ledger(task, train, validation, test))
             golden.write(unfinished)
             # Proof: each file as its users run it, on the test fold, once
             judging = replace(task.judging, labelling=labelling)
@@ -95,6 +96,7 @@ def _asked(task, fold, folder, made, train, test):
         "trim_db": recipe.waveforms.trim_db,
         "embedding": args.embedding,
         "open_world": args.open_world and args.open_world[0],
+        "outliers": args.outliers and args.outliers[0],
         "sample_rate_hz": front_end.sample_rate_hz,
         "num_samples": front_end.num_samples,
         "front_end": args.front_end,
@@ -112,6 +114,16 @@ def _asked(task, fold, folder, made, train, test):
         "skipped_files": list(builder.info.metadata["skipped"]),
         "versions": versions(),
     }
+
+
+def _ledger(task, train, validation, test):
+    """{part: (its clips, their classes)}"""
+    parts = {"train": train, "validation": validation, "test": test}
+    parts = {part: (clips, task.labelling.told(clips.targets)) for part, clips in parts.items()}
+    if task.outliers:
+        clips, names = task.outliers.clips, task.outliers.class_names
+        parts["outliers"] = clips, [names[number] for number in clips.targets]
+    return parts
 
 
 def _of_the_making(written, labelling):
@@ -155,7 +167,8 @@ def _tuned(task, folder, train, validation):
 def _licence(task):
     """That of the weights: of the recordings that they come of, and of the weights that they began with."""
     begun = transfer.licence(task.args.init_from).split(" and ") if task.args.init_from else []
-    return " and ".join(dict.fromkeys([task.builder.LICENCE, *begun]))
+    of_outliers = [task.outliers.licence] if task.outliers else []
+    return " and ".join(dict.fromkeys([task.builder.LICENCE, *of_outliers, *begun]))
 
 
 def _about(metrics):

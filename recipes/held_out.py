@@ -27,11 +27,10 @@ class Rejection(NamedTuple):
 def check(task, fold):
     """Raises: ZooError for a number of trainings that cannot be."""
     train, validation, _ = task.split(fold)
-    most = len(task.labels) // 2
+    classes = len(np.unique(train.targets))
+    most = classes // 2
     if not 2 <= task.args.reject <= most:
-        raise ZooError(
-            f"--reject {task.args.reject}: {len(task.labels)} classes are dealt out to 2 to {most} trainings"
-        )
+        raise ZooError(f"--reject {task.args.reject}: {classes} classes are dealt out to 2 to {most} trainings")
     if not len(validation) and len(np.unique(train.folds)) < 2:
         raise ZooError(f"--reject: {task.args.dataset} has one fold to train on, and none to judge by")
 
@@ -40,7 +39,7 @@ def trainings(task, fold, stages_type=Stages):
     """Yields for each training (its `Stages`, clips that judge what it knows, clips of the classes left out)."""
     train, validation, _ = task.split(fold)
     folds, rounds = np.unique(train.folds), task.args.reject
-    dealt = np.array_split(np.random.default_rng(task.args.seed).permutation(len(task.labels)), rounds)
+    dealt = np.array_split(np.random.default_rng(task.args.seed).permutation(np.unique(train.targets)), rounds)
     for number, classes in enumerate(dealt):
         is_unknown = np.isin(train.targets, classes)
         judging = np.zeros(len(train), bool) if len(validation) else train.folds == folds[number % len(folds)]
@@ -69,12 +68,14 @@ def find(task, fold, variant):
     temperature = open_set.temperature(open_set.logits_of(known), targets)
     known, unknown = (open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown))
     points = {name: open_set.thresholds(known, targets, share) for name, share in open_set.SENSITIVITIES.items()}
+    if task.args.background:  # which no sound is to be accepted as
+        points = {name: (*each[:-1], 1.0) for name, each in points.items()}
     told = {
         "trainings": task.args.reject,
         "known_clips": len(known),
         "unknown_clips": len(unknown),
         "accuracy": float(np.mean(known.argmax(axis=1) == targets)),
-        "auroc": open_set.auroc(known.max(axis=1), unknown.max(axis=1)),
+        "auroc": open_set.auroc(*map(task.labelling.confidence, (known, unknown))),
         "points": {
             name: {**open_set.acceptance(known, unknown, each), "thresholds": dict(zip(task.labels, each))}
             for name, each in points.items()

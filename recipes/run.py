@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.backend import tf
 
-from recipes import cross_validation, flags, held_out, settings
+from recipes import cross_validation, flags, held_out, outliers, settings
 from recipes.fold import export_fold
 from recipes.search import own, run_search
 from recipes.study import run_study
@@ -107,11 +107,17 @@ def prepared(recipe, args, runs):
     if args.fold != "all":
         test_folds = [test_folds[0] if args.fold is None else args.fold]
     task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
-    if builder.MULTI_LABEL and (args.reject or args.open_world):
-        raise ZooError("--reject and --open-world are for clips of one class each, not of any number")
+    if builder.MULTI_LABEL and (args.reject or args.open_world or args.outliers):
+        raise ZooError("--reject, --open-world and --outliers are for clips of one class each, not of any number")
     if args.open_world:
         world = open_world.load(*args.open_world, task.labels, front_end.sample_rate_hz, runs / "cache", args.skip_bad)
         task = replace(task, world=world)
+    if args.background and not args.outliers:
+        raise ZooError("--background makes a class of --outliers, which is not given")
+    if args.outliers:
+        task = replace(
+            task, outliers=outliers.load(args, builder.class_names, front_end.sample_rate_hz, runs / "cache")
+        )
     if args.reject:
         held_out.check(task, test_folds[0])
     if args.init_from:

@@ -93,6 +93,7 @@ class Stages:
             begun_with(task.args),
             task.args.freeze,
             *task.args.set.items(),
+            *([task.outliers.fingerprint, task.args.background] if task.outliers else ()),
             *values,
         )
         return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
@@ -129,7 +130,7 @@ class Stages:
 
         def batches(first_epoch, last_epoch):
             return pipeline.mixed_crops(
-                self.clips, task.front_end.num_samples, len(task.labels), task.recipe.waveforms, seed,
+                self._heard, task.front_end.num_samples, len(task.labels), task.recipe.waveforms, seed,
                 plan.batch_size, first_epoch, last_epoch,
             )  # fmt: skip
 
@@ -140,7 +141,7 @@ class Stages:
             assembly.join(task.front_end.build(), backbone, masks and SpecAugment(*masks, name="masks")),
             plan,
             batches,
-            pipeline.steps_per_epoch(self.clips, plan.batch_size),
+            pipeline.steps_per_epoch(self._heard, plan.batch_size),
             folder,
             seed,
             callbacks,
@@ -149,6 +150,10 @@ class Stages:
         if task.recipe.settling_crops:
             training.settle_norms(backbone, self._settling)
         return history
+
+    @cached_property
+    def _heard(self):
+        return self.task.trained_on(self.clips)
 
     @cached_property
     def _settling(self):

@@ -25,12 +25,13 @@ class Task:
     builder: Any  # of the data set
     clips: pipeline.Clips
     runs: Path  # where trainings are kept
+    outliers: Any = None  # of `recipes.outliers`
     world: Any = None  # of `zoo.measure.open_world`: clips that are of none of the classes
 
     @property
     def labelling(self):
         """Of the clips: one class each, or any number."""
-        return labelling.of(self.builder, self.args.classes)
+        return labelling.of(self.builder, self.args.classes, self.args.background)
 
     @property
     def labels(self):
@@ -41,6 +42,13 @@ class Task:
         """(clips that train, clips to choose by, clips that test) where `fold` tests."""
         split = self.builder.split(self.clips.folds.tolist(), fold)
         return tuple(self.clips.where(np.isin(self.clips.folds, folds)) for folds in split)
+
+    def trained_on(self, clips):
+        """What a net trains on that learns `clips`: those, and outliers where some are asked for."""
+        if not self.outliers:
+            return clips
+        background = len(self.labels) - 1 if self.args.background else None
+        return self.outliers.beside(clips, background, self.args.seed)
 
     def run_folder(self, fold):
         """Where the trainings of one seed lie whose test fold this is."""

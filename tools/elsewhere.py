@@ -63,8 +63,8 @@ class NotYet(Exception):
 def _job(stages, backbone, plan, name):
     task, clips = stages.task, stages.clips
     front_end, waveforms = task.front_end, task.recipe.waveforms
-    if waveforms.augmentation != Augmentation() or waveforms.sampling != "all" or task.recipe.masks:
-        raise ZooError(f"{task.recipe.name}: augmented or balanced as elsewhere_jax.py is not")
+    if waveforms.augmentation != Augmentation() or waveforms.sampling != "all" or task.recipe.masks or task.outliers:
+        raise ZooError(f"{task.recipe.name}: augmented, balanced or with outliers, as elsewhere_jax.py is not")
     first_of_kind, size_of_kind = pipeline.kinds_of(clips)
     window, weights = audio.level_window(front_end.sample_rate_hz)
     rng = np.random.default_rng(0)

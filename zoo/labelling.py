@@ -15,6 +15,7 @@ from scipy.special import expit, logsumexp
 
 from zoo import assembly, evaluation, open_set
 
+BACKGROUND = "background"  # the last label, where sounds of none of the classes trained as one
 UNSEEN_THRESHOLD = 0.5  # where no clip was there to choose by
 # A smaller score is taken for this one: the logarithm of 0 is no number. Keras's 1e-7 would be too much (at T = 5 it
 # counts as 0.04 in each class that a teacher rules out), float32's smallest too little: gradients divide by the score.
@@ -34,6 +35,10 @@ class Multiclass:
     points: dict = field(default_factory=dict, hash=False)
     metric: ClassVar[str] = "accuracy"
     objective: ClassVar = None  # of training: the plan's own loss
+
+    def confidence(self, scores):
+        """How sure scores are of one of the classes, the background left out. Shape: (clips, classes) -> (clips,)"""
+        return scores[:, : len(self.labels) - (self.labels[-1] == BACKGROUND)].max(axis=1)
 
     @property
     def thresholds(self):
@@ -196,12 +201,13 @@ class Multilabel:
         return expit(logits), np.sum(labels * logits - np.logaddexp(0, logits))
 
 
-def of(builder, classes=None):
-    """The labelling of a data set's clips, or of those of its first `classes` classes.
+def of(builder, classes=None, with_background=False):
+    """The labelling of a data set's clips, or of those of its first `classes` classes; with the background behind them.
 
     builder: `zoo.datasets.recordings.Recordings`.
     """
-    return (Multilabel if builder.MULTI_LABEL else Multiclass)(builder.class_names[:classes])
+    labels = (*builder.class_names[:classes], *([BACKGROUND] if with_background else ()))
+    return (Multilabel if builder.MULTI_LABEL else Multiclass)(labels)
 
 
 def best_threshold(scores, has_it):

@@ -22,6 +22,7 @@ from zoo.progress import bar
 
 FULL_SCALE = 32_768.0  # samples are kept as int16; a waveform is int16 / 32768
 ALIGNMENT_BYTES = 64  # what TensorFlow asks of memory on any processor
+NO_CLASS = -1  # the target of a clip of none of the classes: it trains towards scores that are all the same
 SAMPLES, ROWS = "samples.int16", "rows.npz"  # of a cached data set: the sound, and what is known of each clip
 
 
@@ -66,9 +67,27 @@ class Clips:
         return self.samples[self.starts[i] : self.ends[i]] / np.float32(FULL_SCALE)
 
     def where(self, keep):
-        """The clips for which the boolean array `keep` holds. They share the samples: no sound is copied."""
+        """The clips for which the boolean array `keep` holds, or of these numbers. They share the samples: no sound is
+        copied.
+        """
         columns = [f.name for f in fields(self) if f.name not in ("samples", "sample_rate_hz")]
         return replace(self, **{name: getattr(self, name)[keep] for name in columns})
+
+    def with_others(self, others, target):
+        """These clips and `others`, which get this target. All sounds are copied."""
+        columns = {
+            name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in ("folds", "files", "sources")
+        }
+        behind = len(self.samples)
+        both = replace(
+            self,
+            samples=np.concatenate([self.samples, others.samples]),
+            starts=np.concatenate([self.starts, others.starts + behind]),
+            ends=np.concatenate([self.ends, others.ends + behind]),
+            targets=np.concatenate([self.targets, np.full(len(others), target, self.targets.dtype)]),
+            **columns,
+        )
+        return both.where(np.argsort(both.targets, kind="stable"))
 
 
 def clips_at(builder, sample_rate_hz, cache, trim_db=None):
@@ -152,7 +171,9 @@ def mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, fi
     pair = _by_class(clips, seed) if balanced else _each_in_turn(clips, seed, examples_per_epoch)
 
     def label_of(clip):
-        return tf.cast(targets[clip], tf.float32) if has_several else tf.one_hot(targets[clip], num_classes)
+        if has_several:
+            return tf.cast(targets[clip], tf.float32)
+        return tf.where(targets[clip] == NO_CLASS, 1 / num_classes, tf.one_hot(targets[clip], num_classes))
 
     def example(number):
         draw = tf.random.stateless_uniform([7], [seed, number])

@@ -12,16 +12,13 @@ FILE, LEDGER = "provenance.json", "clips.csv"
 COLUMNS = ("file", "source", "fold", "class", "part")
 
 
-def write(folder, told, labelling, parts):
-    """Writes both files. told: as JSON holds it. labelling: of `zoo.labelling`. parts: {"train": clips, ...}, of
-    `zoo.pipeline`.
-    """
+def write(folder, told, parts):
+    """Writes both files. told: as JSON holds it. parts: {"train": (clips of `zoo.pipeline`, their classes), ...}."""
     _write(folder, told)
     with open(Path(folder) / LEDGER, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for part, clips in parts.items():
-            classes = labelling.told(clips.targets)
+        for part, (clips, classes) in parts.items():
             writer.writerows((*clip, part) for clip in zip(clips.files, clips.sources, clips.folds, classes))
 
 

@@ -65,7 +65,7 @@ def measure(world, folder, test, scores, judging, temperature=None):
 
 
 def _unknown(world, folder, files, test, scores, judging, points, temperature):
-    labels, crops = judging.labelling.labels, judging.crops(world.unknown)
+    labelling, crops = judging.labelling, judging.crops(world.unknown)
     of_known = {file: scores[file] for file in files}
     of_unknown = {file: evaluation.clip_scores(run, crops, f"{file}: unknown") for file, run in files.items()}
     accepted = {
@@ -83,8 +83,8 @@ def _unknown(world, folder, files, test, scores, judging, points, temperature):
     open_set.write(
         folder / open_set.FILE,
         (test, world.unknown),
-        ([labels[number] for number in test.targets], names),
-        {file: (of_known[file].max(axis=1), of_unknown[file].max(axis=1)) for file in of_known},
+        (labelling.told(test.targets), names),
+        {file: tuple(map(labelling.confidence, (of_known[file], of_unknown[file]))) for file in of_known},
     )
     return {
         "dataset": world.dataset,

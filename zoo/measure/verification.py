@@ -70,7 +70,7 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
 
 def _judging(told, builder):
     """The `Judging` of a provenance.json."""
-    found = labelling.of(builder, len(told["labels"]))
+    found = replace(labelling.of(builder), labels=tuple(told["labels"]))
     if told["thresholds"]:
         found = replace(found, thresholds=tuple(told["thresholds"]["by_class"].values()))
     if "rejection" in told:

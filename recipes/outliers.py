@@ -1,0 +1,52 @@
+"""`--outliers NAME:DIR`: sounds of none of the classes train, too: towards doubt or, with `--background`, as a class.
+
+Source: Hendrycks, Mazeika and Dietterich 2019, "Deep anomaly detection with outlier exposure", section 3: the loss of
+an outlier is its distance from scores that are all the same. There each batch has outliers of its own; here they are
+clips among the others, and are mixed with them as those are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo import datasets, pipeline
+from zoo.errors import ZooError
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Sounds of none of the classes."""
+
+    dataset: str
+    fingerprint: str
+    licence: str
+    clips: pipeline.Clips
+    class_names: tuple  # by which their targets count
+
+    def beside(self, clips, background, seed):
+        """The clips that train, with outliers drawn to them: as many or, as the class of number `background`, as many
+        as one of the other classes has.
+        """
+        wanted = len(clips) if background is None else round(len(clips) / len(np.unique(clips.targets)))
+        count = min(wanted, len(self.clips))
+        drawn = np.random.default_rng(seed).choice(len(self.clips), count, replace=False)
+        target = pipeline.NO_CLASS if background is None else background
+        return clips.with_others(self.clips.where(np.sort(drawn)), target)
+
+
+def load(args, labels, sample_rate_hz, cache):
+    """The `Outliers` of the command line, for a model of these labels.
+
+    Raises: ZooError where it holds no other class, and where the same clips are to test that they are unknown.
+    """
+    name, folder = args.outliers
+    builder = datasets.load(name, cache, folder, args.skip_bad)
+    if builder.MULTI_LABEL:
+        raise ZooError(f"--outliers {name}: a clip that may have any label has perhaps a known one; pass another")
+    if args.open_world == args.outliers:
+        raise ZooError(f"--outliers {name}: what trains is no unknown sound of --open-world; pass another")
+    clips, names = pipeline.clips_at(builder, sample_rate_hz, cache), np.array(builder.class_names)
+    clips = clips.where(~np.isin(names[clips.targets], labels))
+    if not len(clips):
+        raise ZooError(f"--outliers {name}: holds no clip of other classes than the model's")
+    return Outliers(name, builder.builder_config.name, builder.LICENCE, clips, builder.class_names)
