@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 # A log on a pipe is read later: no colours, no half lines.
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo test fuzz test-clients test-micro docs lint report clean
+.PHONY: demo test fuzz test-clients test-micro test-notebooks docs lint report clean
 
 demo: $(VENV)/ready  ## train, export and measure Micro-ACDNet on sounds that the project makes
 	$(RUN) -m recipes.micro_acdnet --dataset synth10 --epochs 80 --overwrite
@@ -66,6 +66,13 @@ else
 	cmake --build runs/test-micro
 	runs/test-micro/self_test
 endif
+
+test-notebooks: $(VENV)/ready-for-notebooks  ## each of notebooks/ from its first cell to its last: runs/notebooks/
+	$(RUN) tests/notebooks/run.py
+
+$(VENV)/ready-for-notebooks: $(VENV)/ready
+	$(RUN) -m pip install --quiet --disable-pip-version-check nbclient ipykernel
+	touch $@
 
 docs: $(SITE)/ready  ## docs/ as a site, in runs/site; a broken link or a docstring that is not there is an error
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
