@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 # A log on a pipe is read later: no colours, no half lines.
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo test fuzz test-clients test-micro test-notebooks docs lint report clean
+.PHONY: demo test fuzz test-clients test-micro test-notebooks test-page page docs lint report clean
 
 demo: $(VENV)/ready  ## train, export and measure Micro-ACDNet on sounds that the project makes
 	$(RUN) -m recipes.micro_acdnet --dataset synth10 --epochs 80 --overwrite
@@ -76,6 +76,25 @@ $(VENV)/ready-for-notebooks: $(VENV)/ready
 
 docs: $(SITE)/ready  ## docs/ as a site, in runs/site; a broken link or a docstring that is not there is an error
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+
+# A page that hears in the browser, with a shipped model; it stands in the site, and may lie on any server.
+PAGE := runs/site/listen
+HEARS := exported/yamnet_256_mel_20ms_taught-esc10
+MODULES := runs/web/node_modules
+
+page: docs $(MODULES)/ready  ## a page that hears a file or the microphone: runs/site/listen/
+	mkdir -p $(PAGE)/wasm
+	cp web/index.html web/listen.js web/taker.js $(HEARS)/model_int8.tflite $(MODULES)/@mediapipe/tasks-audio/audio_bundle.mjs $(PAGE)
+	cp $(MODULES)/@mediapipe/tasks-audio/wasm/* $(PAGE)/wasm
+
+test-page: page  ## that page in headless Chromium, on real clips
+	$(RUN) tests/web/page.py $(PAGE) $(HEARS) $(MODULES)
+
+$(MODULES)/ready: web/package.json
+	mkdir -p runs/web
+	cp web/package.json runs/web
+	npm install --prefix runs/web --no-package-lock --no-audit --no-fund --silent
+	touch $@
 
 $(SITE)/ready: setup.cfg
 	$(PYTHON) -m venv $(SITE)
