@@ -9,7 +9,7 @@ from zoo.report import csv_file
 from zoo.report.cells import count, interval, line
 from zoo.report.runs import RESULTS
 
-EXPORTED, README, PICTURE, PEERS = Path("exported"), Path("README.md"), "shipped.png", "peers.csv"
+EXPORTED, README, PICTURE, PEERS = Path("exported"), Path("README.md"), "shipped/memory.png", "peers.csv"
 BEGIN, END = "<!-- made by `python -m zoo report` -->\n", "<!-- end -->\n"
 MADE_HERE = ("synth10", "folder")  # data sets of which what is exported is not kept
 NO_ENDS = (math.nan, math.nan)  # of an interval that nobody tells
@@ -87,4 +87,5 @@ def _draw(models, peers, path):
         if peer["arena_bytes"]
     ]
     if rows:
+        path.parent.mkdir(exist_ok=True)
         plots.accuracy_against_size(rows, path, "int8 on a microcontroller", others, size="RAM (others: arena)")
