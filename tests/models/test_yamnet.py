@@ -102,7 +102,14 @@ def test_widths_that_are_no_layers_are_refused(widths):
 
 def test_the_recipes_front_end_is_the_patch_of_the_release():
     for made in (recipe.RECIPE, recipe_256.RECIPE):
-        (front_end,) = made.front_ends.values()
-        assert front_end.build().output_shape[1:] == SHAPE
+        first, *_ = made.front_ends.values()
+        assert first.build().output_shape[1:] == SHAPE
         assert made.backbone(SHAPE, 10).output_shape == (None, 10)
     assert recipe_256.RECIPE.backbone(SHAPE, 10).get_layer("embedding").output_shape == (None, 256)
+
+
+def test_the_cut_hears_as_much_in_half_the_columns():
+    sparse = recipe_256.RECIPE.front_ends["mel_20ms"].build().output_shape[1:]
+    assert sparse == (41, 64, 1)
+    model = recipe_256.RECIPE.backbone(sparse, 10)
+    assert model.count_params() == recipe_256.RECIPE.backbone(SHAPE, 10).count_params()
