@@ -108,7 +108,7 @@ def test_the_recipes_front_end_is_the_patch_of_the_release():
     assert recipe_256.RECIPE.backbone(SHAPE, 10).get_layer("embedding").output_shape == (None, 256)
 
 
-def test_the_cut_hears_as_much_in_half_the_columns():
+def test_the_cut_hears_every_20_ms_with_the_same_weights():
     sparse = recipe_256.RECIPE.front_ends["mel_20ms"].build().output_shape[1:]
     assert sparse == (41, 64, 1)
     model = recipe_256.RECIPE.backbone(sparse, 10)
