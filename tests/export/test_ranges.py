@@ -51,3 +51,11 @@ def test_a_tensor_that_is_nearly_always_zero_keeps_its_range():
     sounds[0, 0, 0] = 5
     found = LiteRT(tflite.to_int8(model, sounds, tail=0.001)).run(sounds[:1])
     np.testing.assert_allclose(found[0, 0, 0], 5, atol=0.05)
+
+
+def test_an_lstm_whose_file_keeps_room_for_nothing_is_narrowed_too():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((30, 8))
+    model = keras.Model(inputs, layers.Dense(4)(layers.LSTM(6)(inputs)))
+    sounds = np.random.default_rng(0).normal(size=(64, 30, 8)).astype(np.float32)
+    assert noise_db(model, tflite.to_int8(model, sounds, tail=ranges.TAIL), sounds) < -10

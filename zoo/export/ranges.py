@@ -47,6 +47,8 @@ def clipped(calibrated: bytes, calibration, tail) -> bytes:
     ]
     reached = _reached(calibrated, calibration[:SAMPLES], [number for number, _ in ranged])
     for number, range_ in ranged:
+        if not len(reached[number]):  # an LSTM's room for what it does not use
+            continue
         low, high = ends(reached[number], tail)
         if low < high:  # what is nearly always 0 keeps its peaks: without them it has no range
             range_.min, range_.max = [max(float(range_.min[0]), low)], [min(float(range_.max[0]), high)]
