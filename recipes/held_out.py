@@ -65,8 +65,17 @@ def find(task, fold, variant):
         targets.append(judges.targets)
         unknown.append(_scores(model, task.judging.crops(left_out), "unknown sounds"))
     known, targets, unknown = map(np.concatenate, (known, targets, unknown))
-    temperature = open_set.temperature(open_set.logits_of(known), targets)
-    known, unknown = (open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown))
+    by_temperature = {
+        temperature: [open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown)]
+        for temperature in (1.0, open_set.temperature(open_set.logits_of(known), targets))
+    }
+    # Scores that are as sure as they are right may tell known sounds from unknown ones worse: they stay as they are then.
+    aurocs = {
+        temperature: open_set.auroc(*map(task.labelling.confidence, both))
+        for temperature, both in by_temperature.items()
+    }
+    temperature = max(aurocs, key=aurocs.get)
+    known, unknown = by_temperature[temperature]
     points = {name: open_set.thresholds(known, targets, share) for name, share in open_set.SENSITIVITIES.items()}
     if task.args.background:  # which no sound is to be accepted as
         points = {name: (*each[:-1], 1.0) for name, each in points.items()}
@@ -75,7 +84,7 @@ def find(task, fold, variant):
         "known_clips": len(known),
         "unknown_clips": len(unknown),
         "accuracy": float(np.mean(known.argmax(axis=1) == targets)),
-        "auroc": open_set.auroc(*map(task.labelling.confidence, (known, unknown))),
+        "auroc": aurocs[temperature],
         "points": {
             name: {**open_set.acceptance(known, unknown, each), "thresholds": dict(zip(task.labels, each))}
             for name, each in points.items()
