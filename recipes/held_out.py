@@ -69,7 +69,7 @@ def find(task, fold, variant):
         temperature: [open_set.at_temperature(scores, temperature).mean(axis=1) for scores in (known, unknown)]
         for temperature in (1.0, open_set.temperature(open_set.logits_of(known), targets))
     }
-    # Scores that are as sure as they are right may tell known sounds from unknown ones worse: they stay as they are then.
+    # Scores as sure as they are right may tell known sounds from unknown ones worse: then they stay as they are.
     aurocs = {
         temperature: open_set.auroc(*map(task.labelling.confidence, both))
         for temperature, both in by_temperature.items()
