@@ -23,7 +23,7 @@ def parse(recipe, argv):
     parser = OneLineParser(prog=f"python -m recipes.{recipe.name}", description=recipe.paper, allow_abbrev=False)
     _add_flags(parser, recipe)
     args = parser.parse_args(argv)
-    args.argv, args.command = argv, _command(parser.prog, without(argv, "--jobs"))
+    args.argv, args.command = argv, _command(parser.prog, without(argv, "--jobs", "--out"))
     return parser, args
 
 

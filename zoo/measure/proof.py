@@ -34,7 +34,7 @@ def measure(folder, provenance, judging, test, validation, calibration, world=No
         **_micro_figures(folder, model, provenance["seam"], calibration, crops, labelling),
     }
     if len(validation):
-        _, figures = judging.scored(keras_files.open_h5(folder / "model.h5"), validation, "validation")
+        _, figures = judging.scored(lambda crops: model(crops, training=False).numpy(), validation, "validation")
         measured["validation"] = {"clips": len(validation), **figures}
     if world:
         temperature = provenance.get("rejection", {}).get("temperature")

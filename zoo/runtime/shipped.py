@@ -1,6 +1,5 @@
 """Models that somebody ships: in a checkout's exported/, or as an archive of such a folder, here or at an address."""
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -38,7 +37,7 @@ def load(source, **settings):
     for folder in places:
         if folder.is_dir():
             return Classifier(folder, **settings)
-    shipped = sorted(path.parent.name for path in CHECKOUT.glob("*/SHA256SUMS"))
+    shipped = sorted(path.parent.name for path in CHECKOUT.glob(f"*/{sums.FILE}"))
     raise ZooError(
         f"{source}: no folder, and no model in {CHECKOUT}, which has {', '.join(shipped) or 'none'}; pass one of "
         "these, a folder or a .zip of one"
@@ -57,7 +56,7 @@ def pack(folder, archive):
         for name in sorted((*sums.listed(folder), sums.FILE)):
             undated = zipfile.ZipInfo(f"{folder.resolve().name}/{name}")
             file.writestr(undated, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED)
-    return _sum(archive)
+    return sums.of(archive)
 
 
 def _cache():
@@ -80,7 +79,7 @@ def _fetched(address, told_sum):
 def _unpacked(archive, told_sum, source):
     """The folder of an archive, in the cache."""
     try:
-        found_sum = _sum(archive)
+        found_sum = sums.of(archive)
     except OSError as error:
         raise ZooError(f"{source}: {error.strerror}") from error
     if told_sum and found_sum != told_sum:
@@ -104,11 +103,7 @@ def _unpack(archive, place, source):
             raise ZooError(f"{source}: no .zip archive that could be unpacked: {error}") from error
         folders = [path.parent for path in unfinished.glob(f"*/{sums.FILE}")]
         if len(folders) != 1:
-            raise ZooError(f"{source}: no archive of one exported folder: its SHA256SUMS is not there")
+            raise ZooError(f"{source}: no archive of one exported folder: its {sums.FILE} is not there")
         if wrong := sums.damaged(folders[0]):
             raise ZooError(f"{source}: {wrong[0]}")
     return place / folders[0].name
-
-
-def _sum(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -10,7 +10,7 @@ FILE = "SHA256SUMS"
 
 def write(folder):
     """Writes the sums of all files below the folder."""
-    lines = [f"{_sum(Path(folder, name))}  {name}\n" for name in sorted(_files(folder))]
+    lines = [f"{of(Path(folder, name))}  {name}\n" for name in sorted(_files(folder))]
     Path(folder, FILE).write_text("".join(lines), encoding="utf-8")
 
 
@@ -35,7 +35,7 @@ def damaged(folder):
         *(
             f"{name}: is not the file that {FILE} lists: damaged or changed"
             for name in sorted(there & known.keys())
-            if _sum(Path(folder, name)) != known[name]
+            if of(Path(folder, name)) != known[name]
         ),
     ]
 
@@ -44,5 +44,6 @@ def _files(folder):
     return {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()} - {FILE}
 
 
-def _sum(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def of(path):
+    """The SHA-256 of a file, in hex digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
