@@ -1,6 +1,7 @@
 """Several trainings of a model, one for each seed and test fold, in one exported folder.
 
 It holds the files of the first of them, the weights and decisions of each, and figures over all clips of all seeds.
+What --reject and --open-world find is of the files, and is found for the first training alone.
 """
 
 import hashlib
@@ -12,12 +13,14 @@ from dataclasses import replace
 from recipes import flags
 from recipes.fold import export_fold
 from recipes.task import begun_with, is_exported, is_finished
-from zoo import __version__, decisions, distribution, jobs, open_set
+from zoo import __version__, decisions, distribution, jobs
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
-from zoo.export import card, open_world_card, provenance
-from zoo.measure import folds, open_world
+from zoo.export import card, provenance
+from zoo.measure import folds
 from zoo.runtime import sums
+
+OF_THE_FILES = ("--reject", "--open-world")
 
 
 def cross_validate(task, trainings, folders):
@@ -34,8 +37,10 @@ def cross_validate(task, trainings, folders):
         return
     staged = _staged(task)
     ones = {
-        (seed, fold): flags.for_one(task.recipe, args, seed, fold, staged / f"seed{seed}-fold{fold}")
-        for seed, fold in trainings
+        (seed, fold): flags.for_one(
+            task.recipe, args, seed, fold, staged / f"seed{seed}-fold{fold}", OF_THE_FILES if number else ()
+        )
+        for number, (seed, fold) in enumerate(trainings)
     }
     exported = {
         training: {variant: one.out / folder.name for variant, folder in folders.items()}
@@ -52,7 +57,8 @@ def cross_validate(task, trainings, folders):
         jobs.side_by_side(unfinished, args.jobs, "training")
     else:
         for training, one in ones.items():
-            export_fold(replace(task, args=one), training[1], exported[training])
+            world = task.world if one.open_world else None
+            export_fold(replace(task, args=one, world=world), training[1], exported[training])
     if distribution.is_chief():
         for variant, folder in folders.items():
             collect({training: exported[training][variant] for training in trainings}, folder, task.builder, args)
@@ -72,13 +78,6 @@ def collect(exported, folder, builder, args):
             kept.mkdir(exist_ok=True)
             shutil.copy(of_one / "model.h5", kept / f"{fold}.h5")
             shutil.copy(of_one / decisions.FILE, kept / f"{fold}.csv")
-        if "open_set" in metrics:
-            tables = [(of_one / open_set.FILE).read_text(encoding="utf-8") for of_one in exported.values()]
-            (unfinished / open_set.FILE).write_text(
-                tables[0] + "".join(table.partition("\n")[2] for table in tables[1:]), encoding="utf-8"
-            )
-            metrics["open_set"] |= open_world.confidence_figures(unfinished, args.seed)
-            open_world_card.draw(unfinished, metrics)
         provenance.rewrite(unfinished, command=args.command)
         card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
         sums.write(unfinished)

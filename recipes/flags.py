@@ -27,9 +27,9 @@ def parse(recipe, argv):
     return parser, args
 
 
-def for_one(recipe, args, seed, fold, out):
-    """The arguments of the same command for one seed and fold alone, exported below `out`."""
-    argv = without(args.argv, "--seed", "--seeds", "--fold", "--jobs", "--out")
+def for_one(recipe, args, seed, fold, out, left_out=()):
+    """The arguments of the same command for one seed and fold alone, without some flags, exported below `out`."""
+    argv = without(args.argv, "--seed", "--seeds", "--fold", "--jobs", "--out", *left_out)
     _, one = parse(recipe, [*argv, "--fold", str(fold), "--seed", str(seed), "--out", str(out)])
     return one
 

@@ -3,7 +3,11 @@
 Paper   Mohaimenuzzaman et al. 2023, tables 11 and 13: ESC-10 96.25 %, ESC-50 83.65 % (best epoch chosen on test fold)
 Run     python -m recipes.micro_acdnet --dataset esc10
 Check   python -m recipes.micro_acdnet --dataset synth10 --quick
-Hours   2,000 epochs of a fold of ESC-10: 1.5 on two cores
+Hours   a fold of ESC-10: 0.7 on two cores, 0.2 by tools.elsewhere
+
+The paper's plan (2,000 epochs of SGD from 0.1) leaves so small a net behind: 200 epochs of it gave 76.6 % of a fold of
+eight classes of ESC-50 that ESC-10 has not, 200 of Adam with a cosine 84.4. The paper's is `--epochs 2000 --set
+optimizer=sgd,schedule=steps,learning_rate=0.1,batch_size=64,weight_decay=5e-4,warmup_epochs=10`.
 """
 
 from dataclasses import replace
@@ -17,6 +21,17 @@ from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
 from zoo.compress.search import Span
 from zoo.models import acdnet
+from zoo.training import Plan
+
+TRAIN = Plan(
+    epochs=800,
+    batch_size=32,
+    learning_rate=3e-3,
+    warmup_epochs=0,
+    schedule="cosine",
+    optimizer="adam",
+    weight_decay=1e-2,
+)
 
 
 def _steps(width):
@@ -27,10 +42,11 @@ RECIPE = replace(
     full.RECIPE,
     name="micro_acdnet",
     backbone=partial(acdnet.build, widths=acdnet.MICRO_WIDTHS),
+    train=TRAIN,
     quick_epochs=15,
     # Small steps around the published widths; the last one stays, as it does there.
     search={f"width{number}": _steps(width) for number, width in enumerate(acdnet.MICRO_WIDTHS[:-1], start=1)}
-    | {"learning_rate": Span(0.03, 0.3)},
+    | {"learning_rate": Span(1e-3, 1e-2)},
     variants={
         "base": (),
         "sparse": (Sparsify(share=0.5, plan=full.FINE_TUNE),),

@@ -76,9 +76,11 @@ class Stages:
             filled = transfer.fill(backbone, args.init_from, task.labels)
             frozen = transfer.freeze(backbone, filled) if args.freeze else ()
             step = f"train from {Path(args.init_from).name}{', head alone' if args.freeze else ''}"
-        history = self._fit(backbone, task.plan, f"base-{self.digest()}")
+        stage = f"base-{self.digest()}"
+        history = self._fit(backbone, task.plan, stage)
         for layer in frozen:
             layer.trainable = True
+        step += self._elsewhere(stage)
         return Made(backbone, history, [_record(step, "base", history, payoff.cost_of(backbone))])
 
     def digest(self, *values):
@@ -102,11 +104,13 @@ class Stages:
         variant, step = key[-1]
         taught_by = [self.task.args.teacher or "base" for _, step in key if getattr(step, "taught", False)]
         name = f"{type(step).__name__}-{self.digest(key, *taught_by)}"
-        history, pruning = list(made.history), made.pruning
+        history, pruning, elsewhere = list(made.history), made.pruning, ""
 
         def finetune(backbone, plan, stage, callbacks=(), objective=None):
-            nonlocal pruning
-            epochs = self._fit(backbone, plan or self.task.plan, f"{variant}/{name}/{stage}", callbacks, objective)
+            nonlocal pruning, elsewhere
+            stage = f"{variant}/{name}/{stage}"
+            epochs = self._fit(backbone, plan or self.task.plan, stage, callbacks, objective)
+            elsewhere = self._elsewhere(stage) or elsewhere
             pruning = next((callback for callback in callbacks if hasattr(callback, "masked")), pruning)
             history.extend({**epoch, "epoch": len(history) + 1} for epoch in epochs)
             return epochs
@@ -121,7 +125,7 @@ class Stages:
             raise ZooError(
                 f"{variant}: {_told(step)} does not pay: {'; '.join(unpaid)}; --allow-no-gain goes on with it"
             )
-        record = _record(_told(step), variant, history[len(made.history) :], cost)
+        record = _record(_told(step) + elsewhere, variant, history[len(made.history) :], cost)
         return Made(backbone, history, [*made.steps, {**record, "unpaid": unpaid}], pruning)
 
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
@@ -150,6 +154,10 @@ class Stages:
         if task.recipe.settling_crops:
             training.settle_norms(backbone, self._settling)
         return history
+
+    def _elsewhere(self, stage):
+        by = training.trained_by(self.folder / stage)
+        return f" by {by}" if by else ""
 
     @cached_property
     def _heard(self):

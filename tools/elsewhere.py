@@ -1,12 +1,12 @@
-"""Trains what a recipe trains on another machine, one that has a GPU, JAX and Keras 3 but no TensorFlow.
+"""Trains what a recipe trains with PyTorch: on a machine with a GPU but no TensorFlow, or here, some times as fast.
 
 Here each command packs the trainings that are next (a base, those of --reject, of a pruned net its ending) with the
-clips they need. There `elsewhere_jax.py` trains them. Here the same command puts what came back into runs/, as a
+clips they need. There `elsewhere_torch.py` trains them. Here the same command puts what came back into runs/, as a
 training that was finished, does what can only be done here (sparsifying and pruning, which follow the weights while
 they train), and packs what is next. When nothing is left to pack, the recipe itself goes on from runs/.
 
-    python -m tools.elsewhere FOLDER [--results FOLDER] micro_acdnet --dataset esc10 --fold all --epochs 2000
-    (there) python elsewhere_jax.py FOLDER RESULTS
+    python -m tools.elsewhere FOLDER [--results FOLDER] micro_acdnet --dataset esc10 --fold all
+    (there) python elsewhere_torch.py FOLDER RESULTS [--bfloat16]
 
 A training is refused that has a teacher, or whose waveforms are not mixed as the ACDNet paper mixes them.
 """
@@ -40,7 +40,6 @@ class Elsewhere(Stages):
     jobs: list
     results: dict
     samples: str
-    fresh: bool
 
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
         folder = self.folder / stage
@@ -64,7 +63,7 @@ def _job(stages, backbone, plan, name):
     task, clips = stages.task, stages.clips
     front_end, waveforms = task.front_end, task.recipe.waveforms
     if waveforms.augmentation != Augmentation() or waveforms.sampling != "all" or task.recipe.masks or task.outliers:
-        raise ZooError(f"{task.recipe.name}: augmented, balanced or with outliers, as elsewhere_jax.py is not")
+        raise ZooError(f"{task.recipe.name}: augmented, balanced or with outliers, as elsewhere_torch.py is not")
     first_of_kind, size_of_kind = pipeline.kinds_of(clips)
     window, weights = audio.level_window(front_end.sample_rate_hz)
     rng = np.random.default_rng(0)
@@ -72,7 +71,7 @@ def _job(stages, backbone, plan, name):
         "name": name,
         "samples": stages.samples,
         "config": json.loads(backbone.to_json())["config"],
-        "weights": None if stages.fresh else {layer.name: _half(layer.get_weights()) for layer in backbone.layers},
+        "weights": {layer.name: _half(layer.get_weights()) for layer in backbone.layers},
         "plan": asdict(plan),
         "rates": [plan.learning_rate_at(epoch) for epoch in range(plan.epochs)],
         "seed": task.args.seed,
@@ -106,7 +105,7 @@ def _spec(front_end):
         return None
     kinds = isinstance(front_end, LogMel) and (front_end.spectrum, front_end.log, front_end.offset)
     if kinds != ("power", "decibel", 0.0):
-        raise ZooError(f"{front_end}: elsewhere_jax.py makes no such columns")
+        raise ZooError(f"{front_end}: elsewhere_torch.py makes no such columns")
     return {
         "window": tf.signal.hann_window(front_end.window_samples).numpy(),
         "hop": front_end.hop_samples,
@@ -135,7 +134,7 @@ def _finish(stages, backbone, folder, job, result):
     off = float(np.abs(model(job["probe"], training=False).numpy() - result["probe"]).max())
     if not off < NEAR:
         raise ZooError(f"{folder}: a score here is {off:g} from that of elsewhere, which is more than {NEAR}")
-    training.keep(model, folder, result["history"])
+    training.keep(model, folder, result["history"], result["by"])
     print(f"{folder}: finished elsewhere, scores within {off:.1g}")
 
 
@@ -148,7 +147,6 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where jobs and clips are packed, added to those that are there")
     parser.add_argument("--results", type=Path, action="append", default=[], help="what came back; more than once")
-    parser.add_argument("--fresh", action="store_true", help="weights are drawn there: for nets too large to be sent")
     parser.add_argument("recipe", help="such as micro_acdnet")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the recipe's own")
     args = parser.parse_args(argv)
@@ -173,7 +171,7 @@ def main(argv=None):
         train, _, _ = one.split(fold)
         held_out_ones = held_out.trainings(one, fold, Elsewhere) if asked.reject else ()
         for stages in (Elsewhere(one, train, one.run_folder(fold)), *(stages for stages, _, _ in held_out_ones)):
-            stages.jobs, stages.results, stages.samples, stages.fresh = jobs, results, samples, args.fresh
+            stages.jobs, stages.results, stages.samples = jobs, results, samples
             for variant in variants:
                 try:
                     stages.made(variant)

@@ -16,6 +16,8 @@ from zoo.atomic import full_disk_told
 from zoo.errors import Diverged, ZooError
 from zoo.progress import bar
 
+BY = "by.txt"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -148,14 +150,21 @@ def settle_norms(model, inputs):
         norm.momentum = momentum
 
 
-def keep(model, folder, history):
+def keep(model, folder, history, by):
     """Leaves `model` in `folder` as a training that is done: `fit` there trains nothing and gives its weights.
 
-    history: (epochs, 3): loss, accuracy, learning rate.
+    history: (epochs, 3): loss, accuracy, learning rate. by: what trained it, for `trained_by`.
     """
     progress = _Progress(model, Path(folder))
     progress.losses.assign(history)
     progress.manager.save()
+    (Path(folder) / BY).write_text(by, encoding="utf-8")
+
+
+def trained_by(folder):
+    """What did the training in `folder`, where it was not `fit`; "" where it was."""
+    told = Path(folder) / BY
+    return told.read_text(encoding="utf-8") if told.exists() else ""
 
 
 class _Reseed(keras.callbacks.Callback):

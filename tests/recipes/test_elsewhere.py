@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tools import elsewhere
+from zoo import training
 from zoo.errors import ZooError
 
 ASKED = ["micro_acdnet", "--dataset", "esc10", "--data-dir", "sounds", "--fold", "1", "--epochs", "3"]
@@ -37,6 +38,7 @@ def trained(job, change=0.0):
         "weights": weights,
         "history": [[0.5, 0.25, 0.1]] * len(job["rates"]),
         "probe": net(job["probe"][:, :, None, None], training=False).numpy(),
+        "by": "another machine",
     }
 
 
@@ -61,6 +63,8 @@ def test_what_came_back_is_a_training_that_is_done(packed, capsys):
     assert jobs() == []
     elsewhere.main(["packed", *ASKED])  # without the results: runs/ has them now
     assert jobs() == [] and "0 trainings" in capsys.readouterr().out
+    (folder,) = Path("runs").glob("micro_acdnet-*/base-*")
+    assert training.trained_by(folder) == "another machine"  # which the card's table of steps tells
 
 
 def test_weights_that_do_not_give_the_scores_of_there_are_refused(packed):

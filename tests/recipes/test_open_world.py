@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,15 +69,14 @@ def test_the_card_tells_of_it(exported):
     assert "its raw softmax." in card and (exported / "open_set.png").exists()
 
 
-def test_the_folds_together_have_the_clips_of_each(exported, tmp_path):
-    about = SimpleNamespace(HOMEPAGE="", LICENCE="", CITATION="")
-    asked = SimpleNamespace(command="", seed=0, overwrite=False)
-    cross_validation.collect({(0, 1): exported, (0, 2): exported}, tmp_path / "both", about, asked)
-    one, both = (open_set.read(folder / open_set.FILE)["model.h5"] for folder in (exported, tmp_path / "both"))
-    for of_one, of_both in zip(one, both):  # known, unknown
-        np.testing.assert_array_equal(of_both, np.concatenate([of_one, of_one]))
-    told = json.loads((tmp_path / "both" / "metrics.json").read_text())["open_set"]
-    assert told["auroc"] == pytest.approx(open_set.auroc(*both))
+def test_of_several_trainings_the_first_is_asked_what_the_files_refuse(told_of_the_world, monkeypatch):
+    asked, flags = [], [*told_of_the_world.flags, "--reject", "2", "--fold", "all", "--out", "never"]
+    monkeypatch.chdir(told_of_the_world.workplace)
+    monkeypatch.setattr(cross_validation, "export_fold", lambda task, fold, _: asked.append((fold, task)))
+    monkeypatch.setattr(cross_validation, "collect", lambda *_: None)
+    main(told_of_the_world.recipe, flags)
+    found = [(fold, task.args.reject, bool(task.world)) for fold, task in asked]
+    assert found == [(1, 2, True), (2, 0, False), (3, 0, False)]
 
 
 @pytest.mark.parametrize("flags, told", [

@@ -18,11 +18,14 @@ def draw(folder, metrics):
 def note(metrics):
     """Paragraphs: how sounds of no class are refused, how many are not, and what changed sounds cost."""
     paragraphs = []
+    if "rejection" in metrics or "open_set" in metrics:
+        paragraphs.append("## Sounds of no class")
+        if "cross_validation" in metrics:
+            paragraphs.append(f"Of the files here alone, whose test fold is {metrics['test_fold']}:")
     if "rejection" in metrics:
-        paragraphs += ["## Sounds of no class", _rejection(metrics["rejection"])]
+        paragraphs.append(_rejection(metrics["rejection"]))
     if "open_set" in metrics:
         paragraphs += [
-            *(() if paragraphs else ["## Sounds of no class"]),
             *_unknown(metrics["open_set"]),
             *_false_alarms(metrics["false_alarms"]),
             *_robustness(metrics["robustness"]),

@@ -86,19 +86,15 @@ def _unknown(world, folder, files, test, scores, judging, points, temperature):
         (labelling.told(test.targets), names),
         {file: tuple(map(labelling.confidence, (of_known[file], of_unknown[file]))) for file in of_known},
     )
+    figures = open_set.figures(open_set.read(folder / open_set.FILE), judging.seed)
     return {
         "dataset": world.dataset,
         "clips": len(names),
         "classes": sorted(set(names)),
         "points": accepted,
-        **confidence_figures(folder, judging.seed),
+        **figures[KERAS_FILE],
+        "files": figures,
     }
-
-
-def confidence_figures(folder, seed):
-    """What metrics.json tells of the confidences in a folder's open_set.csv."""
-    figures = open_set.figures(open_set.read(folder / open_set.FILE), seed)
-    return {**figures[KERAS_FILE], "files": figures}
 
 
 def _robustness(world, files, test, scores, judging):

@@ -63,8 +63,6 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
     if trained:
         validations = [_of_training(path, split(fold), judges) for (_, fold), path in trained.items()]
         metrics["cross_validation"] = folds.figures(trained, validations, told["seed"])
-        if world:
-            metrics["open_set"] |= open_world.confidence_figures(folder, told["seed"])
     return json.loads(json.dumps(metrics))
 
 
