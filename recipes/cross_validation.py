@@ -17,7 +17,7 @@ from zoo import __version__, decisions, distribution, jobs
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
 from zoo.export import card, provenance
-from zoo.measure import folds
+from zoo.measure import pooled
 from zoo.runtime import sums
 
 OF_THE_FILES = ("--reject", "--open-world")
@@ -70,15 +70,15 @@ def collect(exported, folder, builder, args):
     metrics = json.loads((first / "metrics.json").read_text())
     tables = {training: of_one / decisions.FILE for training, of_one in exported.items()}
     validations = [json.loads((of_one / "metrics.json").read_text()).get("validation") for of_one in exported.values()]
-    metrics |= {"command": args.command, "cross_validation": folds.figures(tables, validations, args.seed)}
+    metrics |= {"command": args.command, "cross_validation": pooled.figures(tables, validations, args.seed)}
     with whole_folder(folder, args.overwrite) as unfinished:
         shutil.copytree(first, unfinished, dirs_exist_ok=True)
         for (seed, fold), of_one in exported.items():
-            kept = folds.place(unfinished, seed, first_seed)
+            kept = decisions.place(unfinished, seed, first_seed)
             kept.mkdir(exist_ok=True)
             shutil.copy(of_one / "model.h5", kept / f"{fold}.h5")
             shutil.copy(of_one / decisions.FILE, kept / f"{fold}.csv")
-        provenance.rewrite(unfinished, command=args.command)
+        provenance.write(unfinished, provenance.read(unfinished) | {"command": args.command})
         card.write_card(unfinished, metrics, (builder.HOMEPAGE, builder.LICENCE, builder.CITATION))
         sums.write(unfinished)
     print(f"\n{card.cross_validation_table(metrics)}\n\n{folder}: all {len(exported)} trainings, see card.md")

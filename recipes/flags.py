@@ -116,7 +116,7 @@ def _add_flags(parser, recipe):
                         "for cross-validation (default: the first, or the official test split)")  # fmt: skip
     parser.add_argument("--classes", type=_number, metavar="N", help="train and test on the clips of the data set's "
                         "first N classes alone")  # fmt: skip
-    parser.add_argument("--epochs", type=int, help=f"instead of the published {recipe.train.epochs}")
+    parser.add_argument("--epochs", type=int, help=f"instead of the recipe's {recipe.train.epochs}")
     parser.add_argument("--seed", type=int, default=0, help="repeats a run (default %(default)s)")
     parser.add_argument("--seeds", type=_number, default=1, metavar="N", help="train N times, from --seed and those "
                         "that follow it: one folder, with the mean and both ends over them")  # fmt: skip

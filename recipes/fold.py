@@ -58,7 +58,8 @@ def export_fold(task, fold, folders):
             if has_prototypes and isinstance(assembly.head(backbone), keras.layers.Dense):
                 _write_embeddings(task, unfinished / prototypes.FILE, model, train)
             told |= _of_the_making(written, labelling)
-            provenance.write(unfinished, told, _ledger(task, train, validation, test))
+            provenance.write(unfinished, told)
+            provenance.write_ledger(unfinished, _ledger(task, train, validation, test))
             golden.write(unfinished)
             # Proof: each file as its users run it, on the test fold, once
             judging = replace(task.judging, labelling=labelling)

@@ -32,6 +32,7 @@ TRAIN = Plan(
     optimizer="adam",
     weight_decay=1e-2,
 )
+FINE_TUNE = replace(TRAIN, epochs=20, learning_rate=3e-4)
 
 
 def _steps(width):
@@ -44,15 +45,16 @@ RECIPE = replace(
     backbone=partial(acdnet.build, widths=acdnet.MICRO_WIDTHS),
     train=TRAIN,
     quick_epochs=15,
+    study=None,  # its plans are those of ACDNet's SGD
     # Small steps around the published widths; the last one stays, as it does there.
     search={f"width{number}": _steps(width) for number, width in enumerate(acdnet.MICRO_WIDTHS[:-1], start=1)}
     | {"learning_rate": Span(1e-3, 1e-2)},
     variants={
         "base": (),
-        "sparse": (Sparsify(share=0.5, plan=full.FINE_TUNE),),
+        "sparse": (Sparsify(share=0.5, plan=FINE_TUNE),),
         "distilled": (Retrain("distilled"),),
-        "clustered": (Cluster(clusters=16, plan=full.FINE_TUNE),),
-        "qat": (QuantizeAware(plan=full.QUANTIZE, seam=acdnet.SEAM),),
+        "clustered": (Cluster(clusters=16, plan=FINE_TUNE),),
+        "qat": (QuantizeAware(plan=replace(FINE_TUNE, epochs=30), seam=acdnet.SEAM),),
     },
 )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo import datasets, pipeline
+from zoo import corpus, datasets
 from zoo.errors import ZooError
 
 
@@ -20,7 +20,7 @@ class Outliers:
     dataset: str
     fingerprint: str
     licence: str
-    clips: pipeline.Clips
+    clips: corpus.Clips
     class_names: tuple  # by which their targets count
 
     def beside(self, clips, background, seed):
@@ -30,7 +30,7 @@ class Outliers:
         wanted = len(clips) if background is None else round(len(clips) / len(np.unique(clips.targets)))
         count = min(wanted, len(self.clips))
         drawn = np.random.default_rng(seed).choice(len(self.clips), count, replace=False)
-        target = pipeline.NO_CLASS if background is None else background
+        target = corpus.NO_CLASS if background is None else background
         return clips.with_others(self.clips.where(np.sort(drawn)), target)
 
 
@@ -45,7 +45,7 @@ def load(args, labels, sample_rate_hz, cache):
         raise ZooError(f"--outliers {name}: a clip that may have any label has perhaps a known one; pass another")
     if args.open_world == args.outliers:
         raise ZooError(f"--outliers {name}: what trains is no unknown sound of --open-world; pass another")
-    clips, names = pipeline.clips_at(builder, sample_rate_hz, cache), np.array(builder.class_names)
+    clips, names = corpus.clips_at(builder, sample_rate_hz, cache), np.array(builder.class_names)
     clips = clips.where(~np.isin(names[clips.targets], labels))
     if not len(clips):
         raise ZooError(f"--outliers {name}: holds no clip of other classes than the model's")

@@ -16,7 +16,7 @@ from recipes.fold import export_fold
 from recipes.search import own, run_search
 from recipes.study import run_study
 from recipes.task import Task, folder_name, is_exported
-from zoo import datasets, distribution, pipeline, transfer
+from zoo import corpus, datasets, distribution, transfer
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
 from zoo.export.folder import Quantisation
@@ -99,7 +99,7 @@ def prepared(recipe, args, runs):
     quantisation.check(front_end)
     plan = recipe.train if args.epochs is None else recipe.train.with_epochs(args.epochs)
     builder = datasets.load(args.dataset, runs / "cache", args.data_dir, args.skip_bad)
-    clips = pipeline.clips_at(builder, front_end.sample_rate_hz, runs / "cache", recipe.waveforms.trim_db)
+    clips = corpus.clips_at(builder, front_end.sample_rate_hz, runs / "cache", recipe.waveforms.trim_db)
     if args.classes:
         clips = _of_classes(clips, args.classes, builder)
     distribution.check_same("command or data", (args.command, builder.builder_config.name), distribution.strategy())

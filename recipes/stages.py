@@ -12,7 +12,7 @@ from typing import Any
 from zoo.backend import keras
 
 from recipes.task import Task, begun_with
-from zoo import assembly, pipeline, teachers, training, transfer
+from zoo import assembly, corpus, pipeline, teachers, training, transfer
 from zoo.augment import SpecAugment
 from zoo.compress import distill
 from zoo.errors import ZooError
@@ -34,7 +34,7 @@ class Stages:
     """Trains and compresses; `made(variant)` gives what comes of it."""
 
     task: Task
-    clips: pipeline.Clips  # that train
+    clips: corpus.Clips  # that train
     folder: Path
     _made: dict = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from recipes.task import model_name
 from zoo import assembly, decisions, jobs
 from zoo.atomic import whole_file, whole_folder
 from zoo.errors import ZooError
+from zoo.export import keras_files
 from zoo.report import pruning
 
 BASE = "base"  # of which all cells begin
@@ -121,7 +122,7 @@ def with_cells(task, cells):
 def _score(task, name, made, test, path):
     cell, seed = GRID[name], task.args.seed
     model = assembly.join(task.front_end.build(), made.backbone)
-    scores, figures = task.judging.scored(lambda crops: model(crops, training=False).numpy(), test, name)
+    scores, figures = task.judging.scored(keras_files.runner(model), test, name)
     ending = made.steps[-1]
     row = {
         "model": model_name(task.recipe, task.args),

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from recipes.recipe import Recipe
-from zoo import distribution, labelling, pipeline, training, transfer
+from zoo import corpus, distribution, labelling, training, transfer
 from zoo.export.folder import Quantisation
 from zoo.judging import Judging
 
@@ -23,7 +21,7 @@ class Task:
     front_end: Any
     quantisation: Quantisation
     builder: Any  # of the data set
-    clips: pipeline.Clips
+    clips: corpus.Clips
     runs: Path  # where trainings are kept
     outliers: Any = None  # of `recipes.outliers`
     world: Any = None  # of `zoo.measure.open_world`: clips that are of none of the classes
@@ -40,8 +38,7 @@ class Task:
 
     def split(self, fold):
         """(clips that train, clips to choose by, clips that test) where `fold` tests."""
-        split = self.builder.split(self.clips.folds.tolist(), fold)
-        return tuple(self.clips.where(np.isin(self.clips.folds, folds)) for folds in split)
+        return self.clips.split(self.builder, fold)
 
     def trained_on(self, clips):
         """What a net trains on that learns `clips`: those, and outliers where some are asked for."""
@@ -68,7 +65,7 @@ class Task:
     def unmixed(self, clips, count):
         """(`count` crops of the clips as they are, their classes)."""
         padding = self.recipe.waveforms.padding
-        return pipeline.unmixed_crops(clips, self.front_end.num_samples, count, self.args.seed, padding)
+        return corpus.unmixed_crops(clips, self.front_end.num_samples, count, self.args.seed, padding)
 
     @property
     def judging(self):

@@ -4,7 +4,7 @@ Paper   Mohaimenuzzaman, Bergmeir and Meyer 2021, "Pruning vs XNOR-Net": level w
 Run     python -m recipes.xnor_acdnet --dataset esc10
 Check   python -m recipes.xnor_acdnet --dataset synth10 --quick
 
-XNOR-Net trains by Adam, as here; rate, batch and no decay were the best of four on ESC-10's fold 1 (docs/xnor.md).
+XNOR-Net trains by Adam, as here; rate, batch and no decay were the best of four on ESC-10's fold 1.
 """
 
 from dataclasses import replace

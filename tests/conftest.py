@@ -52,9 +52,19 @@ def esc10_builder(esc10_folder, tmp_path_factory):
 @pytest.fixture(scope="session")
 def esc10_clips(esc10_builder, tmp_path_factory):
     """Those 50 clips at 20 kHz."""
-    from zoo import pipeline
+    from zoo import corpus
 
-    return pipeline.clips_at(esc10_builder, 20_000, tmp_path_factory.mktemp("clips"))
+    return corpus.clips_at(esc10_builder, 20_000, tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def noises():
+    """Twelve noises in four classes of unlike sizes, and of unlike lengths: shorter and longer than 4,096 samples."""
+    from tests.clips import clips_of
+
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2_048, 16_384, 12)
+    return clips_of([rng.uniform(-0.5, 0.5, n) for n in lengths], [0, 1, 1, 2, 2, 2, 2, 5, 5, 5, 5, 5])
 
 
 @pytest.fixture(scope="session")

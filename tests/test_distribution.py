@@ -17,7 +17,7 @@ from zoo.backend import keras, tf
 import numpy as np
 import pytest
 
-from zoo import assembly, distribution, pipeline
+from zoo import assembly, corpus, distribution, pipeline
 from zoo.errors import ZooError
 from zoo.training import Plan, fit
 
@@ -53,7 +53,7 @@ def noises():
     lengths = rng.integers(800, 3_000, len(targets))
     samples = [rng.normal(300, 500 * 4**target, length) for target, length in zip(targets, lengths, strict=True)]
     names = np.array([f"{i}.wav" for i in range(len(targets))])
-    return pipeline.Clips(
+    return corpus.Clips(
         np.concatenate(samples).astype(np.int16), np.cumsum(lengths) - lengths, np.cumsum(lengths), targets,
         np.ones_like(targets), names, names, sample_rate_hz=8_000,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Crops against EnvNet-v2's equations in numpy, over tones whose share in a mixture can be measured; and real clips."""
+"""Crops against EnvNet-v2's equations in numpy, over tones whose share in a mixture can be measured."""
 
 import time
 from dataclasses import replace
@@ -8,32 +8,15 @@ from zoo.backend import keras
 
 import numpy as np
 import pytest
-import soundfile
-import soxr
 
-from zoo import assembly, audio, frontends, pipeline
+from tests.clips import clips_of
+from zoo import assembly, audio, corpus, frontends, pipeline
 from zoo.errors import ZooError
 from zoo.models import acdnet
 
 RATE_HZ = 16_000
 CROP = 4_096  # two of the windows that levels are measured in
 AS_THEY_ARE = pipeline.Waveforms(max_stretch=1.0, max_gain_db=0.0)
-
-
-def clips_of(waveforms, targets, rate_hz=RATE_HZ):
-    waveforms = [np.round(np.asarray(x) * 32_768).astype(np.int16) for x in waveforms]
-    rows = range(len(targets))
-    ends = np.cumsum([len(x) for x in waveforms])
-    return pipeline.Clips(
-        samples=np.concatenate(waveforms),
-        starts=np.append(0, ends[:-1]),
-        ends=ends,
-        targets=np.asarray(targets),
-        folds=np.array([1 + row % 5 for row in rows]),
-        files=np.array([f"{row}.wav" for row in rows]),
-        sources=np.array([str(row) for row in rows]),
-        sample_rate_hz=rate_hz,
-    )
 
 
 def tone(frequency_hz, amplitude=0.5, length=20 * CROP):
@@ -54,14 +37,6 @@ def mixed(clips, num_classes, waveforms=AS_THEY_ARE, seed=0, batch_size=8, epoch
     batches = pipeline.mixed_crops(clips, num_samples, num_classes, waveforms, seed, batch_size, *epochs)
     crops, labels = zip(*batches.as_numpy_iterator(), strict=True)
     return np.concatenate(crops), np.concatenate(labels)
-
-
-@pytest.fixture(scope="module")
-def noises():
-    """Twelve noises in four classes of unlike sizes, and of unlike lengths: shorter and longer than a crop."""
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(CROP // 2, 4 * CROP, 12)
-    return clips_of([rng.uniform(-0.5, 0.5, n) for n in lengths], [0, 1, 1, 2, 2, 2, 2, 5, 5, 5, 5, 5])
 
 
 # Labels and what they stand for
@@ -168,9 +143,9 @@ def test_a_clip_of_a_crops_length_is_moved_by_the_padding_at_most(padding):
 
 def test_without_padding_one_crop_judges_all_of_a_clip_that_is_as_long():
     clip = np.random.default_rng(0).uniform(-1, 1, 1_000).astype(np.float32)
-    np.testing.assert_array_equal(pipeline.judging_crops(clip, 1_000, 1, padding=0.0), clip[None])
-    np.testing.assert_array_equal(pipeline.judging_crops(clip, 1_000, 1, padding=0.1), clip[None])
-    first, last = pipeline.judging_crops(clip, 1_000, 2, padding=0.1)
+    np.testing.assert_array_equal(corpus.judging_crops(clip, 1_000, 1, padding=0.0), clip[None])
+    np.testing.assert_array_equal(corpus.judging_crops(clip, 1_000, 1, padding=0.1), clip[None])
+    first, last = corpus.judging_crops(clip, 1_000, 2, padding=0.1)
     np.testing.assert_array_equal(first[100:], clip[:900])
     np.testing.assert_array_equal(last[:900], clip[100:])
 
@@ -334,134 +309,17 @@ def test_more_sound_than_memory_holds_is_mixed_and_judged_where_it_lies(tmp_path
     samples[-CROP:] = 3_277
     starts = np.array([0, 10**11, count - CROP])
     names = np.array(["first", "middle", "last"])
-    clips = pipeline.Clips(samples, starts, starts + CROP, np.arange(3), np.ones(3, int), names, names, RATE_HZ)
+    clips = corpus.Clips(samples, starts, starts + CROP, np.arange(3), np.ones(3, int), names, names, RATE_HZ)
     crops, labels = mixed(clips, 3, UNMIXED, batch_size=3)
     np.testing.assert_allclose(crops.mean(axis=1), 0.1 * (labels.argmax(axis=1) == 2), atol=1e-5)
     last = clips.where(clips.files == "last")
     assert np.shares_memory(last.samples, samples)
-    (judged,) = pipeline.judging_crops_of(last, CROP, 1, padding=0.0)
+    (judged,) = corpus.JudgingCrops(last, CROP, 1, padding=0.0)
     np.testing.assert_allclose(judged, 0.1, atol=1e-5)
-    np.testing.assert_allclose(pipeline.unmixed_crops(last, CROP, 2, 0, padding=0.0)[0], 0.1, atol=1e-5)
-
-
-# The crops that judge
-
-
-@pytest.mark.parametrize("length", [1, 50, 999, 1_000, 1_001, 5_003])
-@pytest.mark.parametrize("num_samples", [1_000, 1_001])
-def test_judging_crops_begin_and_end_with_the_clip(length, num_samples):
-    clip = np.arange(1, length + 1, dtype=np.float32)  # each sample is unlike the others, and none is silence
-    crops = pipeline.judging_crops(clip, num_samples, 10)
-    assert crops.shape == (10, num_samples) and crops.dtype == np.float32
-    assert 1 in crops[0] and length in crops[-1]
-    assert not crops[0][: num_samples // 2].any()  # half a crop of silence before
-    assert not crops[-1][num_samples - num_samples // 2 :].any()  # and behind
-    gap = (length + 2 * (num_samples // 2) - num_samples) / 9
-    if gap <= num_samples:
-        assert set(clip) <= set(crops.ravel())
-
-
-def test_judging_crops_lie_at_even_steps():
-    crops = pipeline.judging_crops(np.arange(1, 10_001, dtype=np.float32), 1_000, 11)
-    middles = crops[1:-1, 500]
-    np.testing.assert_array_equal(np.diff(middles), 1_000)  # 10,000 samples in ten steps
-
-
-def test_a_single_judging_crop_hears_the_clip():
-    crop = pipeline.judging_crops(np.ones(5_000, np.float32), 1_000, 1)
-    assert crop.shape == (1, 1_000) and crop.all()
-
-
-def test_judging_crops_of_clips_are_cut_as_they_are_asked_for(noises):
-    crops = pipeline.judging_crops_of(noises, 1_000, 3, 0.1)
-    assert len(crops) == 12
-    for i, found in enumerate(crops):
-        np.testing.assert_array_equal(found, pipeline.judging_crops(noises.waveform(i), 1_000, 3, 0.1))
-    with pytest.raises(IndexError):
-        crops[12]
-
-
-def test_unmixed_crops_repeat_with_their_seed_and_are_pieces_of_clips(noises):
-    crops, targets = pipeline.unmixed_crops(noises, 1_001, 30, seed=3)
-    assert crops.shape == (30, 1_001) and crops.dtype == np.float32
-    np.testing.assert_array_equal(crops, pipeline.unmixed_crops(noises, 1_001, 30, seed=3)[0])
-    assert (crops != pipeline.unmixed_crops(noises, 1_001, 30, seed=4)[0]).any()
-    for crop, target in zip(crops, targets, strict=True):
-        whole = np.round(crop[np.flatnonzero(crop)] * 32_768).astype(np.int16).tobytes()
-        of_target = [
-            noises.samples[noises.starts[i] : noises.ends[i]] for i in np.flatnonzero(noises.targets == target)
-        ]
-        assert any(whole in clip.tobytes() for clip in of_target)
-
-
-def test_unmixed_crops_take_each_clip_before_one_twice():
-    clips = clips_of([np.full(5_000, (i + 1) / 100) for i in range(20)], range(20))
-    crops, targets = pipeline.unmixed_crops(clips, 1_000, 20, seed=0)
-    assert len(set(crops.max(axis=1))) == 20 and sorted(targets) == list(range(20))
-
-
-# Clips
-
-
-def test_clips_are_chosen_with_all_that_belongs_to_them(noises):
-    keep = np.isin(noises.folds, [2, 3])
-    chosen = noises.where(keep)
-    assert len(chosen) == keep.sum() and chosen.sample_rate_hz == noises.sample_rate_hz
-    for new, old in enumerate(np.flatnonzero(keep)):
-        np.testing.assert_array_equal(chosen.waveform(new), noises.waveform(old))
-        for column in ("targets", "folds", "files", "sources"):
-            assert getattr(chosen, column)[new] == getattr(noises, column)[old]
-    assert len(noises.where(np.zeros(12, bool))) == 0
-
-
-def test_a_waveform_is_its_sixteen_bits_over_32768():
-    clips = clips_of([[-1.0, 0.0, 32_767 / 32_768, 1 / 32_768]], [0])
-    np.testing.assert_array_equal(clips.waveform(0), [-1.0, 0.0, 32_767 / 32_768, 1 / 32_768])
-    assert clips.waveform(0).dtype == np.float32
+    np.testing.assert_allclose(corpus.unmixed_crops(last, CROP, 2, 0, padding=0.0)[0], 0.1, atol=1e-5)
 
 
 # Real clips
-
-
-def test_real_clips_are_kept_with_their_rows(esc10_builder, esc10_clips):
-    assert len(esc10_clips) == 50 and esc10_clips.samples.dtype == np.int16
-    assert (np.diff(esc10_clips.targets) >= 0).all()  # sorted by class, which mixing counts on
-    assert np.bincount(esc10_clips.targets).tolist() == [5] * 10
-    assert np.bincount(esc10_clips.folds).tolist() == [0] + [10] * 5
-    names = esc10_builder.class_names
-    official = {"dog": 0, "rooster": 1, "rain": 10, "sea_waves": 11, "crackling_fire": 12, "crying_baby": 20,
-                "sneezing": 21, "clock_tick": 38, "helicopter": 40, "chainsaw": 41}  # fmt: skip
-    for target, fold, file, source in zip(
-        esc10_clips.targets, esc10_clips.folds, esc10_clips.files, esc10_clips.sources, strict=True
-    ):
-        in_name = file.removesuffix(".ogg").split("-")  # fold, source, take, ESC-50's target
-        assert [str(fold), source, str(official[names[target]])] == [in_name[0], in_name[1], in_name[3]]
-
-
-def test_real_clips_are_those_of_soundfile_and_soxr(esc10_folder, esc10_clips, without_delay):
-    for i in range(0, 50, 7):
-        clip, from_hz = soundfile.read(esc10_folder / "audio" / esc10_clips.files[i])
-        wanted = soxr.resample(clip, from_hz, 20_000, quality="VHQ")
-        found = esc10_clips.waveform(i)
-        assert abs(len(found) - len(wanted)) <= 2
-        found, wanted = without_delay(found, np.clip(wanted, -1, 1), 8_500, 20_000)  # both keep this band as it is
-        if wanted.std() > 1e-3:  # under 30 steps of 16 bits their rounding is heard
-            assert np.corrcoef(found, wanted)[0, 1] > 0.999, esc10_clips.files[i]
-
-
-def test_clips_are_decoded_once_and_then_read_from_the_cache(esc10_builder, tmp_path, monkeypatch):
-    first = esc10_builder.as_dataset(split="fold1").take(3)
-    monkeypatch.setattr(esc10_builder, "as_dataset", lambda **kwargs: first)
-    decoded = pipeline.clips_at(esc10_builder, 16_000, tmp_path)
-    assert len(decoded) == 3 and decoded.sample_rate_hz == 16_000
-    monkeypatch.setattr(esc10_builder, "as_dataset", None)  # whoever decodes again fails
-    cached = pipeline.clips_at(esc10_builder, 16_000, tmp_path)
-    for column in ("samples", "starts", "ends", "targets", "folds", "files", "sources"):
-        np.testing.assert_array_equal(getattr(cached, column), getattr(decoded, column))
-        assert getattr(cached, column).dtype == getattr(decoded, column).dtype
-    assert [path.name for path in tmp_path.iterdir()] == [
-        f"esc10-{esc10_builder.builder_config.name}-16000hz"
-    ]  # and nothing half-written
 
 
 def test_real_clips_mix_into_sound(esc10_clips):

@@ -69,9 +69,9 @@ def test_a_tone_crosses_zero_twice_a_period():
 
 
 def test_trimmed_clips_are_the_untrimmed_ones_without_dead_space(esc10_builder, esc10_clips, tmp_path):
-    from zoo import pipeline
+    from zoo import corpus
 
-    trimmed = pipeline.clips_at(esc10_builder, 20_000, tmp_path, trim_db=20)
+    trimmed = corpus.clips_at(esc10_builder, 20_000, tmp_path, trim_db=20)
     assert trimmed.files.tolist() == esc10_clips.files.tolist()
     shares = []
     for i in range(len(trimmed)):
@@ -80,12 +80,12 @@ def test_trimmed_clips_are_the_untrimmed_ones_without_dead_space(esc10_builder, 
         np.testing.assert_array_equal(trimmed.waveform(i), wanted)
         shares.append(len(wanted) / len(whole))
     assert min(shares) < 0.3 and max(shares) == 1  # a bark, and rain
-    again = pipeline.clips_at(esc10_builder, 20_000, tmp_path)  # from the same cache
+    again = corpus.clips_at(esc10_builder, 20_000, tmp_path)  # from the same cache
     assert len(again.waveform(0)) == len(esc10_clips.waveform(0)) and min(shares) < 1
 
 
 def test_a_clip_of_which_nothing_is_left_is_named(tmp_path):
-    from zoo import datasets, pipeline
+    from zoo import corpus, datasets
     from zoo.errors import ZooError
 
     rng = np.random.default_rng(0)
@@ -96,9 +96,9 @@ def test_a_clip_of_which_nothing_is_left_is_named(tmp_path):
             soundfile.write(tmp_path / "sounds" / label / f"{name}.wav", samples, 8_000)
     builder = datasets.load("folder", tmp_path / "cache", tmp_path / "sounds")
     with pytest.raises(ZooError, match="folder: horn/street.wav is silent, and nothing is left of it") as error:
-        pipeline.clips_at(builder, 8_000, tmp_path / "cache", trim_db=20)
+        corpus.clips_at(builder, 8_000, tmp_path / "cache", trim_db=20)
     assert "\n" not in str(error.value)
-    assert len(pipeline.clips_at(builder, 8_000, tmp_path / "cache")) == 4  # untrimmed, silence is a sound
+    assert len(corpus.clips_at(builder, 8_000, tmp_path / "cache")) == 4  # untrimmed, silence is a sound
 
 
 def test_the_flag_sets_the_recipes_value_and_takes_decibels_alone(capsys, monkeypatch, tmp_path):

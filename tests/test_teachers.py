@@ -11,7 +11,7 @@ import pyopen_wakeword
 import pytest
 from scipy.special import softmax
 
-from zoo import datasets, embeddings, frontends, hearing, pipeline, teachers
+from zoo import corpus, datasets, embeddings, frontends, hearing, pipeline, teachers
 from zoo.errors import ZooError
 from zoo.export import keras_files, tflite
 from zoo.labelling import Multiclass
@@ -30,7 +30,7 @@ def training_clips():
     names = np.array([f"{i}" for i in range(6)])
     samples = np.random.default_rng(0).integers(-9_000, 9_000, 6 * 20_000).astype(np.int16)
     starts = np.arange(6) * 20_000
-    return pipeline.Clips(samples, starts, starts + 20_000, targets, folds, names, names, 20_000)
+    return corpus.Clips(samples, starts, starts + 20_000, targets, folds, names, names, 20_000)
 
 
 def band_powers(num_samples, sample_rate_hz):
@@ -199,7 +199,7 @@ def test_yamnet_knows_real_clips_that_its_head_was_not_fitted_on(yamnet, esc10_c
     labelling = Multiclass([f"class {i}" for i in range(10)])
     train, test = esc10_clips.where(esc10_clips.folds != 5), esc10_clips.where(esc10_clips.folds == 5)
     teach = teachers.open_teacher(yamnet, labelling, train, SimpleNamespace(sample_rate_hz=20_000, num_samples=30_225))
-    crops = np.concatenate(pipeline.judging_crops_of(test, 30_225, 3))
+    crops = np.concatenate(corpus.JudgingCrops(test, 30_225, 3))
     dataset = tf.data.Dataset.from_tensor_slices(crops).batch(3).map(teach, num_parallel_calls=2)
     scores = np.stack([batch.numpy().mean(axis=0) for batch in dataset])
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)  # float32 softmax
@@ -212,7 +212,7 @@ def words(real_recordings, tmp_path_factory):
     """Each third clip of Speech Commands: fold 0 trains, fold 2 tests, no speaker is in both."""
     cache = tmp_path_factory.mktemp("words")
     builder = datasets.load("speech_commands", cache, real_recordings / "speech_commands")
-    clips = pipeline.clips_at(builder, 16_000, cache)
+    clips = corpus.clips_at(builder, 16_000, cache)
     return clips.where(np.arange(len(clips)) % 3 == 0)
 
 
@@ -222,7 +222,7 @@ def speech_embedding():
 
 
 def test_the_speech_embedding_is_what_its_two_files_make_of_a_word(speech_embedding, words):
-    crops = np.concatenate([pipeline.judging_crops(words.waveform(i), 16_000, 1) for i in range(0, len(words), 22)])
+    crops = np.concatenate([corpus.judging_crops(words.waveform(i), 16_000, 1) for i in range(0, len(words), 22)])
     _, embed = embeddings.published("file", speech_embedding.read_bytes(), WORD)
     spectrogram = LiteRT(speech_embedding.with_name("melspectrogram.tflite"), input_shape=(25_600,))
     network = LiteRT(speech_embedding)
@@ -240,5 +240,5 @@ def test_the_speech_embedding_teaches_words_of_speakers_that_its_head_has_not_he
     monkeypatch.setattr(teachers, "CROPS_PER_CLIP", 2)
     train, test = words.where(words.folds == 0), words.where(words.folds == 2)
     teach = teachers.open_teacher(speech_embedding, Multiclass([f"class {i}" for i in range(12)]), train, WORD)
-    crops = np.concatenate(pipeline.judging_crops_of(test, 16_000, 1))
+    crops = np.concatenate(corpus.JudgingCrops(test, 16_000, 1))
     assert np.mean(teach(tf.constant(crops)).numpy().argmax(axis=1) == test.targets) >= 0.7  # chance is 1 of 12

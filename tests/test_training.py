@@ -21,7 +21,7 @@ from zoo.backend import keras, tf
 import numpy as np
 import pytest
 
-from zoo import pipeline
+from zoo import corpus, pipeline
 from zoo.errors import ZooError
 from zoo.training import CoupledSGD, Plan, fit, keep, settle_norms
 
@@ -146,7 +146,7 @@ def noises():
     targets = np.repeat([0, 1, 2], 4)
     samples = [rng.normal(0, 500 * 4**target, length) for target, length in zip(targets, lengths, strict=True)]
     names = np.array([f"{i}.wav" for i in range(12)])
-    return pipeline.Clips(
+    return corpus.Clips(
         samples=np.concatenate(samples).astype(np.int16),
         starts=np.cumsum(lengths) - lengths,
         ends=np.cumsum(lengths),

@@ -8,7 +8,8 @@ they train), and packs what is next. When nothing is left to pack, the recipe it
     python -m tools.elsewhere FOLDER [--results FOLDER] micro_acdnet --dataset esc10 --fold all
     (there) python elsewhere_torch.py FOLDER RESULTS [--bfloat16]
 
-A training is refused that has a teacher, or whose waveforms are not mixed as the ACDNet paper mixes them.
+A training is refused that has a teacher, keeps weights as they are, or hears more than mixed crops (augmentation,
+masks, outliers, classes in balance).
 """
 
 import argparse
@@ -23,7 +24,7 @@ from zoo.backend import tf
 import numpy as np
 import soundfile
 
-from recipes import flags, held_out, run, study
+from recipes import cross_validation, flags, held_out, run, study
 from recipes.stages import Stages
 from zoo import assembly, audio, distribution, pipeline, training
 from zoo.augment import Augmentation
@@ -64,6 +65,8 @@ def _job(stages, backbone, plan, name):
     front_end, waveforms = task.front_end, task.recipe.waveforms
     if waveforms.augmentation != Augmentation() or waveforms.sampling != "all" or task.recipe.masks or task.outliers:
         raise ZooError(f"{task.recipe.name}: augmented, balanced or with outliers, as elsewhere_torch.py is not")
+    if not all(layer.trainable for layer in backbone.layers):
+        raise ZooError(f"{task.recipe.name}: some of its layers keep their weights, which elsewhere_torch.py does not")
     first_of_kind, size_of_kind = pipeline.kinds_of(clips)
     window, weights = audio.level_window(front_end.sample_rate_hz)
     rng = np.random.default_rng(0)
@@ -163,13 +166,14 @@ def main(argv=None):
     path = args.folder / "jobs.pickle"
     jobs = pickle.loads(path.read_bytes()) if path.exists() else []
     variants = study.chosen(asked.cells) if asked.study else asked.variants.split(",")
-    for seed, fold in trainings:
-        one = replace(task, args=flags.for_one(recipe, asked, seed, fold, asked.out))
+    for number, (seed, fold) in enumerate(trainings):
+        left_out = cross_validation.OF_THE_FILES if number else ()
+        one = replace(task, args=flags.for_one(recipe, asked, seed, fold, asked.out, left_out))
         one.args.allow_no_gain = asked.study is not None
         if asked.study:
             one = study.with_cells(one, variants)
         train, _, _ = one.split(fold)
-        held_out_ones = held_out.trainings(one, fold, Elsewhere) if asked.reject else ()
+        held_out_ones = held_out.trainings(one, fold, Elsewhere) if one.args.reject else ()
         for stages in (Elsewhere(one, train, one.run_folder(fold)), *(stages for stages, _, _ in held_out_ones)):
             stages.jobs, stages.results, stages.samples = jobs, results, samples
             for variant in variants:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from zoo import assembly, datasets, evaluation, pipeline, prototypes
+from zoo import assembly, corpus, datasets, evaluation, prototypes
 from zoo.export import keras_files
 from zoo.progress import bar
 
@@ -31,10 +31,10 @@ def main(argv=None):
     args = parser.parse_args(argv)
     metrics = json.loads((args.folder / "metrics.json").read_text())
     builder = datasets.load("esc18", CACHE, args.data_dir)
-    clips = pipeline.clips_at(builder, metrics["sample_rate_hz"], CACHE)
+    clips = corpus.clips_at(builder, metrics["sample_rate_hz"], CACHE)
     names = np.array(builder.class_names)[clips.targets]
     embed = assembly.embedder(keras_files.load_exported(args.folder / "model.h5"))
-    judging = pipeline.judging_crops_of(clips, metrics["num_samples"], metrics["crops_per_clip"], metrics["padding"])
+    judging = corpus.JudgingCrops(clips, metrics["num_samples"], metrics["crops_per_clip"], metrics["padding"])
     embeddings = np.stack([embed(crops, training=False).numpy() for crops in bar(judging, desc="embeddings")])
     is_test = clips.folds == metrics["test_fold"]
     is_own = np.isin(names, metrics["labels"])

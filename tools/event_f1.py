@@ -1,8 +1,8 @@
 """How well events are found: half an hour of real clips at known times, heard as one recording.
 
 The clips of one fold come in random order, two to eight seconds apart, over faint noise. A clip is one event, or
-several where it is quiet for longer than a window. An event is found where one of its label begins within --collar of
-it (each counts once, mir_eval matches them); segments are seconds in which a label is heard.
+several where it is quiet for longer than a window. An event is found where one of its label begins within half a
+second, or a second, of it (each counts once, mir_eval matches them); segments are seconds in which a label is heard.
 
 Run     python -m tools.event_f1 --model exported/micro_acdnet-esc10 --data-dir DIR --fold 5
 """

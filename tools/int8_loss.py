@@ -15,9 +15,8 @@ from zoo.backend import keras
 
 import numpy as np
 
-import zoo.frontends  # noqa: F401  (the front end holds Kapre's layers)
-from zoo import assembly, datasets, pipeline
-from zoo.export import equalise, flatbuffer, graph, ranges, seam, tflite
+from zoo import assembly, corpus, datasets
+from zoo.export import equalise, flatbuffer, graph, keras_files, ranges, seam, tflite
 from zoo.models import acdnet
 from zoo.runtime.interpreter import LiteRT
 
@@ -75,18 +74,16 @@ def main():
     args = parser.parse_args()
 
     metrics = json.loads((args.model / "metrics.json").read_text())
-    model = keras.models.load_model(args.model / "model.h5", compile=False)
-    front_end, backbone = keras.Model(model.input, model.layers[-2].output), model.layers[-1]
+    front_end, backbone = assembly.parts(keras_files.load_exported(args.model / "model.h5"))
     logits = keras.Model(backbone.input, backbone.layers[-1].input, name=backbone.name)
     front, body = assembly.cut(front_end, logits, acdnet.SEAM)
 
     builder = datasets.load(args.dataset, Path("runs/cache"), args.data_dir)
-    clips = pipeline.clips_at(builder, metrics["sample_rate_hz"], Path("runs/cache"))
-    split = builder.split(clips.folds.tolist(), metrics["test_fold"])
-    train, test = (clips.where(np.isin(clips.folds, folds)) for folds in (split.train, split.test))
+    clips = corpus.clips_at(builder, metrics["sample_rate_hz"], Path("runs/cache"))
+    train, _, test = clips.split(builder, metrics["test_fold"])
     num_samples, count, padding = (metrics[name] for name in ("num_samples", "crops_per_clip", "padding"))
-    calibration, _ = pipeline.unmixed_crops(train, num_samples, 256, metrics["seed"], padding)
-    crops = np.concatenate(pipeline.judging_crops_of(test, num_samples, count, padding))
+    calibration, _ = corpus.unmixed_crops(train, num_samples, 256, metrics["seed"], padding)
+    crops = np.concatenate(corpus.JudgingCrops(test, num_samples, count, padding))
     columns = front.predict(crops, verbose=0)
 
     exact = body.predict(columns, verbose=0)

@@ -70,14 +70,13 @@ def told(comparison):
 
 def _table(folder, file):
     """The decisions of a folder, by clips' names: over all folds where it holds several, of the first seed."""
-    paths = decisions.kept(folder)
-    if not paths[0].is_file():
+    table = decisions.of_folder(folder)
+    if table is None:
         raise ZooError(f"{folder}: no {decisions.FILE}; pass a folder that a recipe exported")
-    table = decisions.read(paths)
     files = [column for column in table if column not in decisions.CLIP]
     if file not in files:
         raise ZooError(f"{folder}: no decisions of {file}; it has those of {', '.join(files)}")
-    return decisions.by_clip(table)
+    return table
 
 
 def _mean(values, sources):

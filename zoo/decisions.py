@@ -15,7 +15,7 @@ CLIP = ("file", "source", "fold", "class")
 
 
 def write(path, clips, labelling, scores):
-    """Writes the table. clips: `zoo.pipeline.Clips`. scores: {file: (clips, classes)}."""
+    """Writes the table. clips: `zoo.corpus.Clips`. scores: {file: (clips, classes)}."""
     targets, *decided = map(labelling.told, (clips.targets, *map(labelling.decide, scores.values())))
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -35,10 +35,32 @@ def read(paths):
     return {column: np.array([row[column] for table in tables for row in table]) for column in columns}
 
 
+def place(folder, seed, first_seed):
+    """Where an exported folder keeps the weights and the decisions of a seed's trainings: N.h5 and N.csv of fold N."""
+    return Path(folder, FOLDS + (f"-seed{seed}" if seed != first_seed else ""))
+
+
+def trainings(folder, first_seed):
+    """{(seed, test fold): N.csv}, of all that the folder keeps, in order; N.h5 lies beside it."""
+    prefix = f"{FOLDS}-seed"
+    seeds = sorted(int(path.name.removeprefix(prefix)) for path in Path(folder).glob(f"{prefix}*"))
+    return {
+        (seed, int(path.stem)): path
+        for seed in (first_seed, *seeds)
+        for path in sorted(place(folder, seed, first_seed).glob("*.csv"), key=lambda path: int(path.stem))
+    }
+
+
 def kept(folder):
-    """Where a folder keeps its decisions: over all folds where it holds several, of the first seed."""
-    folder = Path(folder)
-    return sorted(folder.glob(f"{FOLDS}/*.csv")) or [folder / FILE]
+    """Where a folder keeps its decisions: over all folds where it holds several, of the first seed; [] if nowhere."""
+    of_first = [path for (seed, _), path in trainings(folder, None).items() if seed is None]
+    return of_first or list(filter(Path.is_file, [Path(folder, FILE)]))
+
+
+def of_folder(folder):
+    """What a folder decided, by clips' names (`by_clip`); None where it has kept nothing."""
+    paths = kept(folder)
+    return by_clip(read(paths)) if paths else None
 
 
 def by_clip(table):

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from zoo import evaluation, pipeline
+from zoo import corpus, evaluation
 
 
 @dataclass(frozen=True)
 class Judging:
     """What is the same for every file of a model.
 
-    labelling: of `zoo.labelling`. num_samples: of a crop. crops_per_clip, padding: as of `pipeline.judging_crops`.
+    labelling: of `zoo.labelling`. num_samples: of a crop. crops_per_clip, padding: as of `corpus.judging_crops`.
     seed: of the bootstrap.
     """
 
@@ -21,12 +21,12 @@ class Judging:
     seed: int
 
     def crops(self, clips):
-        """What each of `clips` (`zoo.pipeline`) is judged by: a sequence of arrays (crops, samples)."""
-        return pipeline.judging_crops_of(clips, self.num_samples, self.crops_per_clip, self.padding)
+        """What each of `clips` (`zoo.corpus`) is judged by: a sequence of arrays (crops, samples)."""
+        return corpus.JudgingCrops(clips, self.num_samples, self.crops_per_clip, self.padding)
 
     def crops_of(self, waveform):
         """What judges one waveform. Shape: (time,) -> (crops, samples)"""
-        return pipeline.judging_crops(waveform, self.num_samples, self.crops_per_clip, self.padding)
+        return corpus.judging_crops(waveform, self.num_samples, self.crops_per_clip, self.padding)
 
     def figures(self, scores, reference, clips):
         """What is told of scores (clips, classes) beside those of `reference`."""

@@ -31,7 +31,7 @@ REPLICATES = 1_000  # of the bootstrap: each ranks all clips anew
 def write(path, clips, classes, confidences):
     """Writes the table: a row for each clip, the known ones first.
 
-    clips: (known, unknown), both `zoo.pipeline.Clips`. classes: the names of theirs. confidences: {file: of both}.
+    clips: (known, unknown), both `zoo.corpus.Clips`. classes: the names of theirs. confidences: {file: of both}.
     """
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

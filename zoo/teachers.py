@@ -7,14 +7,14 @@ import json
 from itertools import zip_longest
 from pathlib import Path
 
-from zoo.backend import keras, tf
+from zoo.backend import tf
 
 import numpy as np
 from scipy.optimize import minimize
 
-import zoo.frontends  # noqa: F401  (a trained model may hold Kapre's layers: they are to be known before it is opened)
-from zoo import embeddings, hearing, pipeline
+from zoo import corpus, embeddings, hearing, pipeline
 from zoo.errors import ZooError
+from zoo.export import keras_files
 from zoo.progress import bar
 
 # The head. Chosen on ESC-10's folds 1 to 4, each held out once: on clips as they are judged, and on mixed crops.
@@ -57,7 +57,7 @@ def _zoo_model(file, labelling, clips, front_end):
         rate_hz, test_fold = metrics["sample_rate_hz"], metrics["test_fold"]
         known = (file.parent / "labels.txt").read_text(encoding="utf-8").splitlines()
         with tf.device("CPU"):  # Dataset.map runs there, and finds no weight that lies elsewhere
-            model = keras.models.load_model(file, compile=False)
+            model = keras_files.load_exported(file)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ZooError(f"teacher {file}: no exported model, or not all that lies beside one: {reason}") from error
@@ -98,7 +98,7 @@ def _crops(name, clips, num_samples, labelling, seed):
     worse on the others.
     """
     for i in bar(range(len(clips)), desc=f"{name}: training clips", unit="clip"):
-        crops = pipeline.judging_crops(clips.waveform(i), num_samples, CROPS_PER_CLIP)
+        crops = corpus.judging_crops(clips.waveform(i), num_samples, CROPS_PER_CLIP)
         yield crops, np.tile(labelling.ideal(clips.targets[i]), (CROPS_PER_CLIP, 1))
     mixed = pipeline.mixed_crops(
         clips, num_samples, len(labelling.labels), pipeline.Waveforms(), seed, CROPS_PER_CLIP, 0, CROPS_PER_CLIP

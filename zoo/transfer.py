@@ -3,15 +3,13 @@
 The weights lie in a folder that the zoo exported, or are YAMNet's, published ones: `path`, everywhere here.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
-from zoo.backend import keras
-
-import zoo.frontends  # noqa: F401  (a trained model may hold Kapre's layers: they are to be known before it is opened)
 from zoo import assembly, pretrained
 from zoo.errors import ZooError
+from zoo.export import keras_files
+from zoo.runtime import sums
 
 
 def check(path, labels, test_folds):
@@ -40,7 +38,7 @@ def fill(backbone, path, labels):
     if not Path(path).is_dir():
         return [backbone.get_layer(name) for name in pretrained.load_published(backbone, path)]
     metrics = _metrics(path)
-    trained = keras.models.load_model(Path(path) / "model.h5", compile=False).layers[-1]  # of a join: the backbone
+    _, trained = assembly.parts(keras_files.load_exported(Path(path) / "model.h5"))
     known = {layer.name: layer for layer in trained.layers if layer.weights}
     if metrics["labels"] != labels or _scoring(trained) != _scoring(backbone):
         del known[assembly.head(trained).name]
@@ -69,7 +67,7 @@ def freeze(backbone, filled):
 def digest(path):
     """The SHA-256 of the weights."""
     path = Path(path)
-    return hashlib.sha256((path / "model.h5" if path.is_dir() else path).read_bytes()).hexdigest()
+    return sums.of(path / "model.h5" if path.is_dir() else path)
 
 
 def licence(path):

@@ -74,11 +74,11 @@ def test_training_moves_the_values_and_leaves_what_was_given_alone(before, clust
 def test_equalisation_keeps_the_values(before, clustered, crops):
     twin = equalise.equalised(clustered, crops)
     for name in ("conv2", "conv3"):
-        assert slim.shares_values(twin.get_layer(name).kernel.numpy(), axis=-1)
+        assert equalise.shares_values(twin.get_layer(name).kernel.numpy(), axis=-1)
     np.testing.assert_allclose(twin(crops), clustered(crops), atol=1e-5)  # float32 sums of other terms
     sparse = before.get_layer("conv3").kernel.numpy()
     sparse[np.abs(sparse) < np.quantile(np.abs(sparse), 0.95)] = 0
-    assert not slim.shares_values(sparse, axis=-1)  # its zeros stay zeros, whatever divides them
+    assert not equalise.shares_values(sparse, axis=-1)  # its zeros stay zeros, whatever divides them
 
 
 def test_a_clustered_file_in_tables_is_smaller_and_gives_the_same_bytes(clustered, crops):

@@ -5,7 +5,7 @@ from zoo.backend import keras
 import numpy as np
 import pytest
 
-from zoo import assembly, pipeline
+from zoo import assembly, corpus
 from zoo.compress import surgery
 from zoo.compress.channels import PruneChannels
 from zoo.compress.taylor import count_channels
@@ -69,7 +69,7 @@ def recurrent(shape):
 @pytest.fixture(scope="module")
 def heard(esc10_clips):
     """(a crop of each of 50 clips, its columns, its class)."""
-    waveforms, targets = pipeline.unmixed_crops(esc10_clips, FRONT_END.num_samples, 50, seed=1)
+    waveforms, targets = corpus.unmixed_crops(esc10_clips, FRONT_END.num_samples, 50, seed=1)
     return waveforms, FRONT_END.build_tflite_twin().predict(waveforms, verbose=0), targets
 
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import tensorflow_datasets as tfds
 
-from zoo import datasets, pipeline
+from zoo import corpus, datasets
 from zoo.datasets import audioset
 from zoo.datasets.audioset import Audioset, AudiosetBalanced
 from zoo.errors import ZooError
@@ -223,7 +223,7 @@ def test_the_clip_that_does_not_decode_is_named_and_the_absent_one_counted(resum
 
 def test_clips_have_a_row_of_labels_each(resumed, folder, tmp_path):
     builder, *_ = resumed
-    clips = pipeline.clips_at(builder, RATE_HZ, tmp_path)
+    clips = corpus.clips_at(builder, RATE_HZ, tmp_path)
     assert clips.targets.shape == (15, 3) and clips.targets.dtype == np.uint8
     rows, names = {row.file: row for row in Audioset.rows(folder)}, list(CLASSES.values())
     for file, target in zip(clips.files, clips.targets, strict=True):

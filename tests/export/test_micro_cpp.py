@@ -96,9 +96,15 @@ def folder(tmp_path, files, recording):
     """An exported micro/, and beside it include/ with the record, and the stand-in as TFLM's."""
     folder, include = tmp_path / "micro", tmp_path / "include"
     folder.mkdir()
-    micro.write_micro(folder, **arguments(files, recording.golden))
+    write_all(folder, files, recording.golden)
     stand_in(folder, include, recording.columns)
     return folder
+
+
+def write_all(folder, files, golden):
+    for name in ("frontend", "body"):
+        micro.write_model(files[name], name, folder)
+    micro.write_micro(folder, **arguments(files, golden))
 
 
 def include_flags(folder):
@@ -218,14 +224,14 @@ def test_golden_scores_that_are_not_one_row_for_each_decision_are_refused(tmp_pa
 def test_a_model_above_the_limit_becomes_no_array(tmp_path, files, golden, monkeypatch):
     monkeypatch.setattr(micro, "ARRAY_LIMIT_BYTES", len(files["body"]))
     assert len(files["frontend"]) > len(files["body"])
-    micro.write_micro(tmp_path, **arguments(files, golden))
+    write_all(tmp_path, files, golden)
     written = {path.name for path in tmp_path.iterdir()}
     assert "body.cc" in written and "frontend.cc" not in written
 
 
 def test_the_same_models_give_the_same_sources(tmp_path, files, golden, folder):
     (tmp_path / "again").mkdir()
-    micro.write_micro(tmp_path / "again", **arguments(files, golden))
+    write_all(tmp_path / "again", files, golden)
     written = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
     assert written == {path.name: path.read_bytes() for path in folder.iterdir()}
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.export.board.programs import BOARD, compiled, require, run
 from tools.cortex_m import COUNTING, WITH_FLOAT_UNIT
-from zoo import assembly, pipeline
+from zoo import assembly, corpus
 from zoo.compress import binary, copy_of
 from zoo.export import c99, graph, seam, signs, xnor, xnor_c
 from zoo.frontends import Raw
@@ -141,7 +141,7 @@ def micro(micro_net, tmp_path_factory):
 
 
 def test_on_real_clips_it_decides_as_the_keras_layers(micro, esc10_clips):
-    sounds, _ = pipeline.unmixed_crops(esc10_clips, 30_225, 50, 0)
+    sounds, _ = corpus.unmixed_crops(esc10_clips, 30_225, 50, 0)
     columns = micro.net.columns.to_raw(seam.columns_of(micro.front, sounds))
     c = xnor_c.XnorC(micro.folder)
     scores, expected = c.output.from_raw(c.run_raw(columns)), micro.body.predict(micro.net.columns.from_raw(columns))

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from zoo.__main__ import main
 from zoo.errors import ZooError
-from zoo.export import graph, tflite, verify
+from zoo.export import graph, tflite, untrusted
 from zoo.measure import microcontroller
 
 layers = keras.layers
@@ -254,7 +254,7 @@ def test_a_damaged_file_gives_a_report_or_a_zoo_error_never_a_crash(made):
         places = rng.integers(len(content) // (1 + len(damaged) % 3), size=rng.integers(1, 5))
         content[places] ^= rng.integers(1, 256, size=len(places), dtype=np.uint8)
         damaged.append(content.tobytes())
-    answers = verify.open_files(damaged)
+    answers = untrusted.open_files(damaged)
     reports = 0
     for content, opened in zip(damaged, answers):
         if isinstance(opened, ZooError):
@@ -268,7 +268,7 @@ def test_a_damaged_file_gives_a_report_or_a_zoo_error_never_a_crash(made):
 def test_a_file_that_kills_the_process_does_so_for_itself_alone(made, monkeypatch):
     good = (made / "int8.tflite").read_bytes()
     ended = SimpleNamespace(count=0)
-    run_child = verify._run_child
+    run_child = untrusted._run_child
 
     def dying(paths):
         """As if TFLM had died on the second file."""
@@ -276,7 +276,7 @@ def test_a_file_that_kills_the_process_does_so_for_itself_alone(made, monkeypatc
         run_child(paths[:1])
         return "dies"
 
-    monkeypatch.setattr(verify, "_run_child", dying)
-    first, second, third = verify.open_files([good, good, good])
+    monkeypatch.setattr(untrusted, "_run_child", dying)
+    first, second, third = untrusted.open_files([good, good, good])
     assert isinstance(second, ZooError) and "TFLM dies on it" in str(second)
     assert first.arena == third.arena and ended.count == 2

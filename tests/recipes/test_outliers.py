@@ -12,7 +12,7 @@ import pytest
 from recipes import ds_cnn
 from recipes.outliers import Outliers
 from recipes.run import main
-from zoo import pipeline
+from zoo import corpus, pipeline
 from zoo.labelling import Multiclass
 from zoo.models.ds_cnn import build
 from zoo.runtime.classifier import Classifier
@@ -25,7 +25,7 @@ def clips_of(targets, length, rate_hz=100):
     names = np.array([f"{length}-{i}" for i in range(count)])
     folds = np.ones(count, int)
     samples = np.repeat(np.arange(count, dtype=np.int16), length)
-    return pipeline.Clips(samples, starts, starts + length, np.array(targets), folds, names, names, rate_hz)
+    return corpus.Clips(samples, starts, starts + length, np.array(targets), folds, names, names, rate_hz)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def outliers():
 
 def test_outliers_are_as_many_as_there_are_clips_and_as_a_class_as_many_as_one_has(known, outliers):
     both = outliers.beside(known, None, seed=0)
-    assert both.targets.tolist() == [pipeline.NO_CLASS] * 6 + [0, 0, 1, 1, 1, 2]
+    assert both.targets.tolist() == [corpus.NO_CLASS] * 6 + [0, 0, 1, 1, 1, 2]
     assert outliers.beside(known, 3, seed=0).targets.tolist() == [0, 0, 1, 1, 1, 2, 3, 3]
     for i, name in enumerate(both.files):  # each is heard as itself
         length, number = map(int, name.split("-"))

@@ -28,12 +28,12 @@ def add(commands):
 
 def _slim(args):
     from zoo.atomic import whole_file
-    from zoo.export import slim, verify
+    from zoo.export import slim, untrusted
 
     refuse_existing(args.out, args.overwrite)
     model = args.model.read_bytes()
     try:
-        verify.open_file(model)
+        untrusted.open_file(model)
     except ZooError as error:
         raise ZooError(f"{args.model}: {error}") from error
     slimmed = slim.slim(model, tables=not args.keep_kernels)

@@ -29,15 +29,15 @@ def add(commands):
 
 def _strips(args):
     from zoo.atomic import whole_file
-    from zoo.export import strips, verify
+    from zoo.export import strips, untrusted
 
     refuse_existing(args.out, args.overwrite)
     if args.check < 1 or args.max_extra < 0:
         raise ZooError("--check takes 1 or more, --max-extra 0 or more")
     model = args.model.read_bytes()
     try:
-        verify.open_file(model)
-    except verify.NotForTflm:
+        untrusted.open_file(model)
+    except untrusted.NotForTflm:
         pass  # LiteRT can: the arena is reckoned
     except ZooError as error:
         raise ZooError(f"{args.model}: {error}") from error

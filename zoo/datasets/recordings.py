@@ -1,6 +1,6 @@
 """What every data set of recordings has in common: a TFDS builder that keeps each clip at its own rate.
 
-`zoo.pipeline` decodes and resamples the clips. A data set says in `rows` what lies in its folder, and in `FOLDS`
+`zoo.corpus` decodes and resamples the clips. A data set says in `rows` what lies in its folder, and in `FOLDS`
 whether its folds are fixed splits.
 """
 

@@ -1,12 +1,11 @@
 """A new class in an exported folder, of a few recordings, without training: all its files get a head of prototypes."""
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-from zoo import assembly, audio, open_set, pipeline, prototypes
+from zoo import assembly, audio, corpus, open_set, prototypes
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
 from zoo.export import card, cells, golden, keras_files, micro, provenance
@@ -63,8 +62,8 @@ def enroll(folder, name, recordings, out, overwrite=False):
         (unfinished / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         np.savez_compressed(unfinished / prototypes.FILE, embeddings=known.astype(np.float16), targets=targets)
         told = _told(before, name, recordings, head, labels)
-        for file in (provenance.FILE, "metrics.json"):
-            (unfinished / file).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        provenance.write(unfinished, told)
+        shutil.copy(unfinished / provenance.FILE, unfinished / "metrics.json")
         golden.write(unfinished)
         (unfinished / "card.md").write_text(card.joined(_card(told)), encoding="utf-8")
         sums.write(unfinished)
@@ -74,7 +73,7 @@ def enroll(folder, name, recordings, out, overwrite=False):
 def _crops_of(path, before):
     """The crops of a recording, as a test clip's. Shape: (crops, samples)"""
     waveform = audio.waveform_of(audio.read(path), before["sample_rate_hz"])
-    crops = pipeline.judging_crops(waveform, before["num_samples"], before["crops_per_clip"], before["padding"])
+    crops = corpus.judging_crops(waveform, before["num_samples"], before["crops_per_clip"], before["padding"])
     return crops.astype(np.float32)
 
 
@@ -115,14 +114,11 @@ def _write_micro(folder, new_folder, labelling, new):
     new_folder.mkdir()
     whole = folder / "model.tflite"
     if whole.exists():
-        one_call = with_head(whole.read_bytes(), **new)
-        (new_folder / "model.tflite").write_bytes(one_call)
-        if len(one_call) <= micro.ARRAY_LIMIT_BYTES:
-            micro.write_c_array(one_call, "model", new_folder)
+        micro.write_model(with_head(whole.read_bytes(), **new), "model", new_folder)
     if has_stream(folder.parent) and (folder / "body.tflite").exists():
         for path in folder.glob("frontend.*"):
             shutil.copy(path, new_folder)
-        (new_folder / "body.tflite").write_bytes(with_head((folder / "body.tflite").read_bytes(), **new))
+        micro.write_model(with_head((folder / "body.tflite").read_bytes(), **new), "body", new_folder)
         settings = settings_of(folder)
         write_sources(new_folder, settings["kColumnStrideSamples"], settings["kSampleRateHz"], labelling)
 

@@ -17,7 +17,6 @@ from zoo.backend import keras, tf
 import numpy as np
 
 from zoo.calls import ids_of, nodes_of
-from zoo.export import slim
 from zoo.export.tflite import MOVES
 
 layers = keras.layers
@@ -27,6 +26,8 @@ SHARES = np.linspace(0, 1, 9)  # of the factors' logarithms, tried where weights
 BATCH = 32  # crops run at once
 KERNELS = ("Conv1D", "Conv2D", "DepthwiseConv2D", "Dense")
 PASSES = (*MOVES, layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D)  # what a factor above 0 goes through
+CLUSTERS = 32  # values at most of a kernel that counts as clustered
+SHARED_BY = 2  # weights that have each value, at least and in the mean
 LINEAR = (keras.activations.linear, keras.activations.relu)  # above 0, which is all that factors are
 MOVES_CHANNELS = (layers.Flatten, layers.Permute, layers.Reshape)
 
@@ -157,6 +158,15 @@ def _listen(model, stored, inputs):
     return [_Heard(np.max(peak, axis=0), np.sum(power, axis=0)) for peak, power in zip(zip(*peaks), zip(*powers))]
 
 
+def shares_values(kernel, axis):
+    """Whether the weights of each channel, along `axis` of an array, are a few values over and over, as clusters are.
+
+    Those that came out of 8 bits, as YAMNet's published ones, are not: a table of theirs would win next to nothing.
+    """
+    channels = [channel[channel != 0] for channel in np.moveaxis(kernel, axis, 0)]
+    return all(len(np.unique(weights)) <= min(CLUSTERS, len(weights) // SHARED_BY) for weights in channels)
+
+
 def _factors(stretch, heard):
     """What each channel is multiplied by: 1 for the one of the widest range, and for one that is never heard."""
     wanted = np.divide(heard.peaks.max(), heard.peaks, out=np.ones_like(heard.peaks), where=heard.peaks > 0)
@@ -164,7 +174,7 @@ def _factors(stretch, heard):
     if isinstance(stretch.taker, (layers.BatchNormalization, layers.DepthwiseConv2D)):
         return wanted
     kernel = np.abs(_kernel(stretch.taker).numpy())
-    if slim.shares_values(kernel, axis=-1):  # no longer, if its channels were divided each by its own
+    if shares_values(kernel, axis=-1):  # no longer, if its channels were divided each by its own
         return np.ones_like(wanted)
     kernel = kernel.reshape(-1, *kernel.shape[-2:])  # (taps, taken, filters)
     heard = _Heard(*(values[stretch.channel_of] for values in heard))

@@ -135,7 +135,7 @@ def write_models(
         stripped |= parts
         if is_stream:
             told["column_stride_samples"], _ = seam.column_geometry(front)
-            (micro_folder / "frontend.tflite").write_bytes(seam.micro_frontend(front, body_file, calibration))
+            micro.write_model(seam.micro_frontend(front, body_file, calibration), "frontend", micro_folder)
         else:
             told["column_stride_samples"] = front_end.hop_samples
             write_log_mel(front_end, LiteRT(body_file).input, micro_folder)
@@ -143,9 +143,7 @@ def write_models(
     if is_raw and not xnor.is_folded(body):
         one_call = strips.in_strips(tflite.to_int8(whole, calibration), max_extra=ONE_CALL_MAX_EXTRA)
         stripped["model.tflite"] = one_call
-        (micro_folder / "model.tflite").write_bytes(one_call.model)
-        if len(one_call.model) <= micro.ARRAY_LIMIT_BYTES:
-            micro.write_c_array(one_call.model, "model", micro_folder)
+        micro.write_model(one_call.model, "model", micro_folder)
     return Written(**told, strips=stripped)
 
 
@@ -172,7 +170,7 @@ def _write_body(folder, body, body_file):
         xnor_c.write_xnor(net, folder)
         return {}, net.binary_products
     stripped = strips.in_strips(body_file)
-    (folder / "body.tflite").write_bytes(stripped.model)
+    micro.write_model(stripped.model, "body", folder)
     return {"body.tflite": stripped}, 0
 
 

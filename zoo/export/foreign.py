@@ -15,7 +15,7 @@ from zoo.backend import keras
 
 import numpy as np
 
-from zoo import assembly, audio, pipeline
+from zoo import assembly, audio, corpus
 from zoo.atomic import whole_folder
 from zoo.calls import ids_of, nodes_of
 from zoo.errors import ZooError
@@ -303,7 +303,7 @@ def _crops(folder, front_end):
             raise ZooError(str(error).removesuffix(", or pass --skip-bad")) from error
         # A resampler may overshoot.
         waveform = np.clip(audio.waveform_of(recording, front_end.sample_rate_hz), -1, seam.PCM_PEAK)
-        crops.append(pipeline.judging_crops(waveform, front_end.num_samples, CROPS_PER_CLIP))
+        crops.append(corpus.judging_crops(waveform, front_end.num_samples, CROPS_PER_CLIP))
     judging = np.concatenate(crops[::3])
     calibration = np.concatenate([crop for i, crop in enumerate(crops) if i % 3])
     calibration = calibration[:: math.ceil(len(calibration) / CALIBRATION_CROPS)]

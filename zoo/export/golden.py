@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo import assembly, audio, pipeline
+from zoo import assembly, audio, corpus
 from zoo.datasets import synth10
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, graph, keras_files, micro, provenance
@@ -133,7 +133,7 @@ def _in_keras(folder):
 
     def crop(given):
         waveform, num_samples = _as_floats(given["decode"]), model.input_shape[1]
-        return _in_16_bits(pipeline.judging_crops(waveform, num_samples, 1, told["padding"]))
+        return _in_16_bits(corpus.judging_crops(waveform, num_samples, 1, told["padding"]))
 
     return {
         "decode": Stage(decode, SAMPLE_TOLERANCE),

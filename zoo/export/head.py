@@ -5,9 +5,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import ZooError
 from zoo.export import graph, metadata
+from zoo.runtime.interpreter import int8_grid
 
 INT8 = 127  # of weights, symmetric
-LEVELS = 255  # steps of an int8 tensor's range
 
 
 def with_head(model: bytes, kernel, bias, logits_range) -> bytes:
@@ -33,9 +33,8 @@ def with_head(model: bytes, kernel, bias, logits_range) -> bytes:
         _set(root, sums, np.float32(bias))
     elif weights.type == schema.TensorType.INT8:
         _quantise(root, taken, weights, sums, kernel, bias)
-        scale = (max(logits_range[1], 0) - min(logits_range[0], 0)) / LEVELS
-        logits.quantization.scale = [scale]
-        logits.quantization.zeroPoint = [round(-128 - min(logits_range[0], 0) / scale)]
+        scale, zero_point = int8_grid(min(logits_range[0], 0), max(logits_range[1], 0))
+        logits.quantization.scale, logits.quantization.zeroPoint = [scale], [zero_point]
     else:
         raise ZooError(f"a dense layer of {graph.DTYPES[weights.type]} weights is not understood: float32 or int8 is")
     for i in _behind(net, dense):

@@ -337,7 +337,11 @@ def load_exported(path):
     return keras.models.load_model(path, compile=False)
 
 
-def open_h5(path):
-    """A function of waveforms (n, samples), float32, to scores (n, classes), in Keras 2."""
-    model = load_exported(path)
+def runner(model):
+    """A function of waveforms (n, samples), float32, to the model's scores (n, classes)."""
     return lambda waveforms: model(waveforms, training=False).numpy()
+
+
+def open_h5(path):
+    """The `runner` of an exported folder's .h5, in Keras 2."""
+    return runner(load_exported(path))

@@ -59,15 +59,13 @@ def write_micro(
     arena_bytes,
     golden: Golden,
 ):
-    """Writes all that a board needs beside TFLM: arrays, settings, operators, labels, golden sound, the fixed sources.
+    """Writes all that a board needs beside TFLM and models: settings, operators, labels, golden sound, fixed sources.
 
     points: {sensitivity: a threshold for each label, in real values}, the usual one among them, where any number of
     labels is heard, none too; without them the highest score decides.
     frontend: the file's bytes; None where the front end is C code, which `zoo.export.log_mel_c` writes. body: the
     file's bytes, or the runner of xnor.c. Columns begin column_stride_samples apart and hear column_field_samples each.
     arena_bytes: what both took together on this host.
-
-    A model above `ARRAY_LIMIT_BYTES` becomes no array here.
 
     Raises: ZooError for what the stream cannot run, and for golden scores that are not one row for each decision.
     """
@@ -113,9 +111,6 @@ def write_micro(
     if models:
         write_operators(folder, *models.values())
         _copy("interpreter.h", folder)
-    for name, model in models.items():
-        if len(model) <= ARRAY_LIMIT_BYTES:
-            write_c_array(model, name, folder)
     write_labels(labels, folder)
     write_decision(scores, points, folder)
     _write_golden(golden, folder)
@@ -170,6 +165,13 @@ def convolution_scratch_bytes(model: bytes):
         if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D")
     ]
     return 2 * 2 * 4 * math.ceil(max(taps, default=0) / 4)
+
+
+def write_model(model: bytes, name, folder):
+    """Writes name.tflite and, up to `ARRAY_LIMIT_BYTES`, its C array."""
+    Path(folder, f"{name}.tflite").write_bytes(model)
+    if len(model) <= ARRAY_LIMIT_BYTES:
+        write_c_array(model, name, folder)
 
 
 def write_c_array(model: bytes, name, folder):

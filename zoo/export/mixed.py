@@ -19,7 +19,7 @@ from zoo.errors import ZooError
 from zoo.export import tflite
 from zoo.export.ranges import VALUES, drawn, ends
 from zoo.export.seam import append, best_int8, seam_range
-from zoo.runtime.interpreter import LiteRT, dequantise, quantise
+from zoo.runtime.interpreter import LiteRT, dequantise, int8_grid, quantise
 
 SEAM = "seam"
 NO_NOISE = 1e-20  # 200 dB, of scores that did not move: JSON has no infinity
@@ -143,8 +143,7 @@ def _changed(decisions, others):
 
 def _round(x, low, high):
     """x as int8 over the range (low, high) would hold it."""
-    scale = (high - low) / 255 or 1.0
-    zero_point = round(-128 - low / scale)
+    scale, zero_point = int8_grid(low, high)
     return dequantise(quantise(x, scale, zero_point, np.int8), scale, zero_point)
 
 

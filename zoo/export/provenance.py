@@ -12,23 +12,18 @@ FILE, LEDGER = "provenance.json", "clips.csv"
 COLUMNS = ("file", "source", "fold", "class", "part")
 
 
-def write(folder, told, parts):
-    """Writes both files. told: as JSON holds it. parts: {"train": (clips of `zoo.pipeline`, their classes), ...}."""
-    _write(folder, told)
+def write(folder, told):
+    """Writes provenance.json. told: as JSON holds it."""
+    (Path(folder) / FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def write_ledger(folder, parts):
+    """Writes clips.csv. parts: {"train": (clips of `zoo.corpus`, their classes), ...}."""
     with open(Path(folder) / LEDGER, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for part, (clips, classes) in parts.items():
             writer.writerows((*clip, part) for clip in zip(clips.files, clips.sources, clips.folds, classes))
-
-
-def rewrite(folder, **changed):
-    """Writes provenance.json with other values."""
-    _write(folder, read(folder) | changed)
-
-
-def _write(folder, told):
-    (Path(folder) / FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def read(folder):

@@ -16,7 +16,7 @@ import numpy as np
 from zoo.errors import ZooError
 from zoo.export import flatbuffer, tflite
 from zoo.export.ranges import TAIL
-from zoo.runtime.interpreter import LiteRT
+from zoo.runtime.interpreter import LiteRT, int8_grid
 
 layers = keras.layers
 
@@ -75,8 +75,8 @@ def _squared_errors(columns):
     sums = np.stack([np.append(0, np.cumsum(x**power)) for power in range(3)])  # of x below a place in x
 
     def squared_error(low, high):
-        scale = (high - low) / 255 or 1.0
-        levels = scale * (np.arange(-128, 128) - round(-128 - low / scale))
+        scale, zero_point = int8_grid(low, high)
+        levels = scale * (np.arange(-128, 128) - zero_point)
         places = np.searchsorted(x, (levels[1:] + levels[:-1]) / 2)
         count, first, second = np.diff(sums[:, np.concatenate([[0], places, [len(x)]])])
         return float(np.sum(second - 2 * levels * first + levels**2 * count))

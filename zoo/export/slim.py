@@ -22,8 +22,6 @@ from zoo.export.strips import assert_same_bytes
 from zoo.export.tflm import TFLM
 
 MOST_VALUES = 128  # of a table: TFLM's places have 1 to 7 bits
-CLUSTERS = 32  # values at most of a kernel that counts as clustered
-SHARED_BY = 2  # weights that have each value, at least and in the mean
 # Of the operators whose kernels are decoded, the axis of their channels. TFLM's FULLY_CONNECTED sums up its weights
 # before they are decoded, and then gives other bytes; of its bias it reads the scale.
 CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
@@ -74,15 +72,6 @@ def slim(model: bytes, tables=True) -> Slim:
         TFLM(slimmed).arena_bytes,
         TFLM(model).arena_bytes,
     )
-
-
-def shares_values(kernel, axis):
-    """Whether the weights of each channel, along `axis` of an array, are a few values over and over, as clusters are.
-
-    Those that came out of 8 bits, as YAMNet's published ones, are not: a table of theirs would win next to nothing.
-    """
-    channels = [channel[channel != 0] for channel in np.moveaxis(kernel, axis, 0)]
-    return all(len(np.unique(weights)) <= min(CLUSTERS, len(weights) // SHARED_BY) for weights in channels)
 
 
 def _most_values(kernel, axis):

@@ -26,7 +26,7 @@ def stream_memory(frontend, body) -> StreamMemory:
     """The `StreamMemory` of a pair.
 
     frontend, body: what has `.input` (`zoo.runtime.interpreter.Tensor`) and `.arena` (its `Arena`): a TFLM, a file that
-    `zoo.export.verify` opened, or for the front end C code, whose scratch is a head and which has no tail.
+    `zoo.export.untrusted` opened, or for the front end C code, whose scratch is a head and which has no tail.
     """
     front_arena, body_arena = frontend.arena, body.arena  # asked once: TFLM prints it
     return StreamMemory(

@@ -52,18 +52,18 @@ def open_folder(folder):
         yield Exported({"micro/model.tflite": whole.arena_bytes}, whole.kernels, whole.run)
 
 
-def score_files(folder, test, crops, labelling, seed, cache=None):
+def score_files(folder, test, judging, cache=None):
     """(scores by file, figures by path): each file run as its users run it, on the clips `test`; model.h5 is the first.
 
     Scores are float32 (clips, classes); a stream's two files have them together, as "micro/frontend.tflite +
-    micro/body.tflite". crops: what each clip is judged by, one array (crops, samples) a clip. labelling: of
-    `zoo.labelling`. cache: folder in which scores are kept, so that a killed run need not make them again, or None.
+    micro/body.tflite". judging: of `zoo.judging`. cache: folder in which scores are kept, so that a killed run need not
+    make them again, or None.
     """
-    scores, rows = {}, {}
+    crops, scores, rows = judging.crops(test), {}, {}
     for exported in open_folder(folder):
         name = " + ".join(exported.arenas)
         scores[name] = _scores(exported, folder, crops, name, cache)
-        figures = labelling.figures(scores[name], scores["model.h5"], test.targets, test.sources, seed)
+        figures = judging.figures(scores[name], scores["model.h5"], test)
         rows |= {path: {**figures, **costs} for path, costs in exported.costs(folder).items()}
     return scores, rows
 

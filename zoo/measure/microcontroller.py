@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.errors import ZooError
-from zoo.export import c99, micro, verify
+from zoo.export import c99, micro, untrusted
 from zoo.export import graph as graphs
 from zoo.export.stream import parts_of, settings_of
 from zoo.export.tflm import Arena
@@ -35,7 +35,7 @@ class InC(NamedTuple):
 def report(path) -> dict:
     """The report on a .tflite file, or on the stream of an exported folder.
 
-    Raises: ZooError for what cannot be read or what `zoo.export.verify` refuses.
+    Raises: ZooError for what cannot be read or what `zoo.export.untrusted` refuses.
     """
     path = Path(path)
     files, stream = _stream(path) if path.is_dir() else ([_of_files({path.name: path})[0][1]], None)
@@ -138,13 +138,13 @@ def _defined(header, prefix, *names):
 
 
 def _of_files(paths):
-    """[(what `zoo.export.verify` opened, its report)] of the files {name: path}."""
+    """[(what `zoo.export.untrusted` opened, its report)] of the files {name: path}."""
     try:
         models = {name: path.read_bytes() for name, path in paths.items()}
     except OSError as error:
         raise ZooError(f"{error.filename}: {error.strerror}; {FOLDER}") from error
     pairs = []
-    for (name, model), opened in zip(models.items(), verify.open_files(models.values())):
+    for (name, model), opened in zip(models.items(), untrusted.open_files(models.values())):
         if isinstance(opened, ZooError):
             raise ZooError(f"{paths[name]}: {opened}")
         pairs.append((opened, report_file(name, model, opened)))
@@ -152,7 +152,7 @@ def _of_files(paths):
 
 
 def report_file(name, model, opened):
-    """The report's part on one file: its bytes, and what `zoo.export.verify` opened."""
+    """The report's part on one file: its bytes, and what `zoo.export.untrusted` opened."""
     read = opened.graph
     operators = [
         {

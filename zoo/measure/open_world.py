@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo import assembly, datasets, evaluation, open_set, pipeline, robustness
+from zoo import assembly, corpus, datasets, evaluation, open_set, robustness
 from zoo.errors import ZooError
 from zoo.export import keras_files
 from zoo.measure import false_alarms
@@ -25,8 +25,8 @@ class World:
     """Clips of other sounds than a model's own."""
 
     dataset: str
-    unknown: pipeline.Clips  # of classes that the model does not have
-    noises: pipeline.Clips  # of `NOISES`: none, where there are no such classes
+    unknown: corpus.Clips  # of classes that the model does not have
+    noises: corpus.Clips  # of `NOISES`: none, where there are no such classes
     class_names: tuple  # by which their targets count
 
 
@@ -38,7 +38,7 @@ def load(name, folder, labels, sample_rate_hz, cache, skip_bad=False):
     builder = datasets.load(name, cache, folder, skip_bad)
     if builder.MULTI_LABEL:
         raise ZooError(f"--open-world {name}: a clip that may have any label has perhaps a known one; pass another")
-    clips, names = pipeline.clips_at(builder, sample_rate_hz, cache), np.array(builder.class_names)
+    clips, names = corpus.clips_at(builder, sample_rate_hz, cache), np.array(builder.class_names)
     is_noise = np.isin(names[clips.targets], NOISES)
     is_unknown = ~is_noise & ~np.isin(names[clips.targets], labels)
     if not is_unknown.any():
@@ -46,25 +46,32 @@ def load(name, folder, labels, sample_rate_hz, cache, skip_bad=False):
     return World(name, clips.where(is_unknown), clips.where(is_noise), builder.class_names)
 
 
-def measure(world, folder, test, scores, judging, temperature=None):
+def measure(world, folder, model, test, scores, judging, temperature=None):
     """What metrics.json tells of an exported folder, "open_set", "false_alarms" and "robustness"; writes open_set.csv.
 
-    scores: {file: scores of the clips `test`}. judging: a `Judging`, whose labelling has its operating points, where
-    there are some. temperature: by which the files' logits were divided; the model without it is measured, too.
+    model: that of its model.h5. scores: {file: scores of the clips `test`}. judging: a `Judging`, whose labelling has
+    its operating points, where there are some. temperature: by which the files' logits were divided; the model without
+    it is measured, too.
     """
     classifier, labelling = Classifier(folder / APP_FILE), judging.labelling
     app = LiteRT(folder / APP_FILE, num_threads=2)
-    files = {KERAS_FILE: keras_files.open_h5(folder / KERAS_FILE), APP_FILE: app.run}
+    files = {KERAS_FILE: keras_files.runner(model), APP_FILE: app.run}
     in_any_order = np.random.default_rng(judging.seed).permutation(len(world.unknown))
+    raw = temperature and _without_temperature(model, temperature)
     points = labelling.points or {"default": (classifier.detection().on,) * len(labelling.labels)}
     return {
-        "open_set": _unknown(world, folder, files, test, scores, judging, points, temperature),
+        "open_set": _unknown(world, folder, files, test, scores, judging, points, raw),
         "false_alarms": false_alarms.count(classifier, [world.unknown.waveform(i) for i in in_any_order], points),
         "robustness": _robustness(world, files, test, scores, judging),
     }
 
 
-def _unknown(world, folder, files, test, scores, judging, points, temperature):
+def _without_temperature(model, temperature):
+    front_end, backbone = assembly.parts(model)
+    return keras_files.runner(assembly.join(front_end, assembly.with_temperature(backbone, 1 / temperature)))
+
+
+def _unknown(world, folder, files, test, scores, judging, points, raw):
     labelling, crops = judging.labelling, judging.crops(world.unknown)
     of_known = {file: scores[file] for file in files}
     of_unknown = {file: evaluation.clip_scores(run, crops, f"{file}: unknown") for file, run in files.items()}
@@ -72,12 +79,9 @@ def _unknown(world, folder, files, test, scores, judging, points, temperature):
         sensitivity: {file: open_set.acceptance(of_known[file], of_unknown[file], each) for file in files}
         for sensitivity, each in points.items()
     }
-    if temperature:
-        front_end, backbone = assembly.parts(keras_files.load_exported(folder / KERAS_FILE))
-        raw = assembly.join(front_end, assembly.with_temperature(backbone, 1 / temperature))
+    if raw:
         of_known["raw"], of_unknown["raw"] = (
-            evaluation.clip_scores(lambda crops: raw(crops, training=False).numpy(), judged, "raw")
-            for judged in (judging.crops(test), crops)
+            evaluation.clip_scores(raw, judged, "raw") for judged in (judging.crops(test), crops)
         )
     names = [world.class_names[number] for number in world.unknown.targets]
     open_set.write(

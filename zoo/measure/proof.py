@@ -17,13 +17,11 @@ def measure(folder, provenance, judging, test, validation, calibration, world=No
     Writes decisions.csv and, with a world, open_set.csv.
 
     provenance: what provenance.json holds. judging: a `zoo.judging.Judging`, whose labelling has the folder's
-    thresholds. test, validation: clips (`zoo.pipeline`). calibration: unmixed training crops, (n, samples). world: of
+    thresholds. test, validation: clips (`zoo.corpus`). calibration: unmixed training crops, (n, samples). world: of
     `open_world`, or None. cache: a folder in which a file's scores are kept; None: nowhere.
     """
-    labelling = judging.labelling
-    crops = judging.crops(test)
-    scores, of_files = files.score_files(folder, test, crops, labelling, judging.seed, cache)
-    decisions.write(folder / decisions.FILE, test, labelling, scores)
+    scores, of_files = files.score_files(folder, test, judging, cache)
+    decisions.write(folder / decisions.FILE, test, judging.labelling, scores)
     model = keras_files.load_exported(folder / "model.h5")
     _, backbone = assembly.parts(model)
     measured = {
@@ -31,24 +29,24 @@ def measure(folder, provenance, judging, test, validation, calibration, world=No
         "parameters": counts.trainable_parameters(model),
         "macs": counts.macs(backbone),
         "paper_flops": counts.paper_flops(backbone),
-        **_micro_figures(folder, model, provenance["seam"], calibration, crops, labelling),
+        **_micro_figures(folder, model, provenance["seam"], calibration, judging, test),
     }
     if len(validation):
-        _, figures = judging.scored(lambda crops: model(crops, training=False).numpy(), validation, "validation")
+        _, figures = judging.scored(keras_files.runner(model), validation, "validation")
         measured["validation"] = {"clips": len(validation), **figures}
     if world:
         temperature = provenance.get("rejection", {}).get("temperature")
-        measured |= open_world.measure(world, folder, test, scores, judging, temperature)
+        measured |= open_world.measure(world, folder, model, test, scores, judging, temperature)
     return scores, measured
 
 
-def _micro_figures(folder, model, seam, calibration, crops, labelling):
+def _micro_figures(folder, model, seam, calibration, judging, test):
     """What is told of micro/'s stream; nothing, where there is none."""
     if not has_stream(folder):
         return {"tflm_bytes_unlike_litert_reference": None, "front_end_decisions": None, "stream": None}
     front, _ = assembly.cut(*assembly.parts(model), seam)
     return {
         "tflm_bytes_unlike_litert_reference": files.differing_bytes(folder, calibration[:COMPARED_CROPS]),
-        "front_end_decisions": files.front_end_decisions(folder, front, crops, labelling),
+        "front_end_decisions": files.front_end_decisions(folder, front, judging.crops(test), judging.labelling),
         "stream": microcontroller.report(folder)["stream"],
     }

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo import datasets, decisions, judging, labelling, open_set, pipeline
+from zoo import corpus, datasets, decisions, judging, labelling, open_set
 from zoo.errors import ZooError
 from zoo.export import keras_files, provenance
-from zoo.measure import folds, open_world, proof
+from zoo.measure import open_world, pooled, proof
 
 TOLERANCE = 1e-9  # of floats, as a share: they were written with all their digits
 
@@ -36,7 +36,7 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
             f"{data_dir}: other clips than those of {folder} (fingerprint {builder.builder_config.name}, there "
             f"{told['data_fingerprint']}); pass the same --data-dir"
         )
-    clips = pipeline.clips_at(builder, told["sample_rate_hz"], cache, told["trim_db"])
+    clips = corpus.clips_at(builder, told["sample_rate_hz"], cache, told["trim_db"])
     if told["labels"] != list(builder.class_names):  # of its first classes alone
         clips = clips.where(clips.targets < len(told["labels"]))
     judges = _judging(told, builder)
@@ -44,11 +44,8 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
         told["open_world"], open_world_dir, told["labels"], told["sample_rate_hz"], cache, bool(told["skipped_files"])
     )
 
-    def split(fold):
-        return [clips.where(np.isin(clips.folds, part)) for part in builder.split(clips.folds.tolist(), fold)]
-
-    train, validation, test = split(told["test_fold"])
-    calibration, _ = pipeline.unmixed_crops(
+    train, validation, test = clips.split(builder, told["test_fold"])
+    calibration, _ = corpus.unmixed_crops(
         train, told["num_samples"], told["calibration_crops"], told["seed"], told["padding"]
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -59,10 +56,10 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
         if world:
             _same_lines(folder, copy, open_set.FILE)
     metrics = told | measured
-    trained = folds.trainings(folder, told["seed"])
+    trained = decisions.trainings(folder, told["seed"])
     if trained:
-        validations = [_of_training(path, split(fold), judges) for (_, fold), path in trained.items()]
-        metrics["cross_validation"] = folds.figures(trained, validations, told["seed"])
+        validations = [_of_training(path, clips.split(builder, fold), judges) for (_, fold), path in trained.items()]
+        metrics["cross_validation"] = pooled.figures(trained, validations, told["seed"])
     return json.loads(json.dumps(metrics))
 
 

@@ -53,7 +53,7 @@ def add_runs(folders, results=RESULTS):
         kept.mkdir(parents=True, exist_ok=True)
         for told in (path.with_name("card.md"), *path.parent.glob("*.png")):
             shutil.copy(told, kept)
-        for table in filter(Path.is_file, decisions.kept(folder)):
+        for table in decisions.kept(folder):
             place = kept / table.relative_to(folder)
             place.parent.mkdir(exist_ok=True)
             shutil.copy(table, place)

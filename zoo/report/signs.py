@@ -107,10 +107,9 @@ def _claim(group, kind, results):
 
 def _correct(kind, run, results):
     """(whether each clip is decided right, its source recording), in the order of the clips' names."""
-    paths = [path for path in decisions.kept(Path(results) / folder_name(run)) if path.is_file()]
-    if not paths:
+    table = decisions.of_folder(Path(results) / folder_name(run))
+    if table is None:
         return None
-    table = decisions.by_clip(decisions.read(paths))
     (column,) = (name for name in table if name.endswith(FILES[kind][1]))
     return table[column] == table["class"], table["source"]
 

@@ -24,6 +24,12 @@ def quantise(x, scale, zero_point, dtype):
     return np.clip(rounded, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
 
 
+def int8_grid(low, high):
+    """(scale, zero point) of int8 over a range in which 0 lies."""
+    scale = (high - low) / 255 or 1.0
+    return scale, round(-128 - low / scale)
+
+
 def dequantise(q, scale, zero_point):
     """The float32 values that the integers stand for: scale * (q - zero_point).
 

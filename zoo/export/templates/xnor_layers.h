@@ -3,7 +3,7 @@
    A map of rows x columns x channels is one string of bits, channels next to each other, then columns, then rows; bit i
    is bit i % 32 of word i / 32. A layer ends in a maximum over windows that do not overlap (1 x 1 without one).
 
-   Made by the Edge Audio Zoo (zoo/export/xnor.py). */
+   Made by the Edge Audio Zoo (zoo/export/xnor_c.py). */
 #ifndef XNOR_LAYERS_H_
 #define XNOR_LAYERS_H_
 

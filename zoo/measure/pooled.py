@@ -1,26 +1,8 @@
 """What the decisions of several trainings tell together: each fold tests a model, and each seed makes one."""
 
-from pathlib import Path
-
 import numpy as np
 
 from zoo import decisions, evaluation
-
-
-def place(folder, seed, first_seed):
-    """Where an exported folder keeps the weights and the decisions of a seed's trainings: N.h5 and N.csv of fold N."""
-    return Path(folder, decisions.FOLDS + (f"-seed{seed}" if seed != first_seed else ""))
-
-
-def trainings(folder, first_seed):
-    """{(seed, test fold): N.csv}, of all that the folder keeps, in order; N.h5 lies beside it."""
-    prefix = f"{decisions.FOLDS}-seed"
-    seeds = sorted(int(path.name.removeprefix(prefix)) for path in Path(folder).glob(f"{prefix}*"))
-    return {
-        (seed, int(path.stem)): path
-        for seed in (first_seed, *seeds)
-        for path in sorted(place(folder, seed, first_seed).glob("*.csv"), key=lambda path: int(path.stem))
-    }
 
 
 def figures(tables, validations, bootstrap_seed):
