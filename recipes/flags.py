@@ -132,7 +132,8 @@ def _add_flags(parser, recipe):
                         f"class trains as often (default {recipe.waveforms.sampling})")  # fmt: skip
     parser.add_argument("--augment", metavar="A,B", type=_augmentation, help="what else is done to sounds that train, "
                         "in place of the recipe's own: noise=LOW:HIGH (dB under them), equaliser=DB (of each octave, "
-                        "either way), room=LOW:HIGH (s of reverberation), masks=SHARE (of columns)")  # fmt: skip
+                        "either way), room=LOW:HIGH (s of reverberation), quieter=DB (at most), masks=SHARE (of "
+                        "columns)")  # fmt: skip
     parser.add_argument("--init-from", metavar="PATH", help="weights to begin with: an exported folder of the zoo, or "
                         "YAMNet's yamnet.h5 or .tflite; what fits no layer (the head) begins anew")  # fmt: skip
     parser.add_argument("--freeze", action="store_true", help="train the head alone, on top of --init-from")

@@ -141,6 +141,9 @@ def sound():
 LONGEST = (
     "test_variants.py",
     "test_contract.py",
+    "test_open_world.py",
+    "test_outliers.py",
+    "test_verify.py",
     "test_run.py",
     "test_folds.py",
     "test_search.py",
@@ -148,7 +151,12 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items):
+    """A file stays in one process, and those that share what is exported once stay together."""
+    sharing = {item.path for item in items if "told_of_the_world" in item.fixturenames}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("sharing" if item.path in sharing else item.path.stem))
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 

@@ -29,6 +29,13 @@ def test_noise_lies_as_far_under_the_sound_as_asked(sound):
         assert 20 * np.log10(rms(sound) / rms(noisy - sound)) == pytest.approx(snr_db, abs=0.01)
 
 
+def test_a_sound_is_quieter_by_as_much_as_it_may_and_any_less(sound):
+    quieter = Augmentation(quieter_db=40.0)
+    levels_db = [20 * np.log10(rms(quieter.apply(sound, RATE_HZ, [0, i])) / rms(sound)) for i in range(60)]
+    # Of 60 uniform draws the ends lie within a tenth of the range but for one time in 500.
+    assert -40 <= min(levels_db) < -36 and -4 < max(levels_db) <= 0
+
+
 def test_silence_stays_silent():
     everything = Augmentation(noise_snr_db=(5, 30), equaliser_db=6.0, room_s=(0.1, 0.6))
     np.testing.assert_array_equal(everything.apply(tf.zeros(8_000), RATE_HZ, SEED), 0)
@@ -92,14 +99,14 @@ def test_masks_begin_anew_as_the_generator_does():
 
 
 def test_the_command_line_says_all_of_it():
-    found, masks = parse("noise=-5:30,equaliser=6,room=0.1:0.6,masks=0.2")
-    assert found == Augmentation(noise_snr_db=(-5, 30), equaliser_db=6, room_s=(0.1, 0.6))
+    found, masks = parse("noise=-5:30,equaliser=6,room=0.1:0.6,quieter=40,masks=0.2")
+    assert found == Augmentation(noise_snr_db=(-5, 30), equaliser_db=6, room_s=(0.1, 0.6), quieter_db=40)
     assert masks == Masks(frames=0.2, bands=0.2)
     assert parse("equaliser=3") == (Augmentation(equaliser_db=3), None)
 
 
 @pytest.mark.parametrize(
-    "text", ["noise", "noise=6", "noise=30:6", "room=0:1", "masks=1.5", "echo=3", "equaliser=-3", ""]
+    "text", ["noise", "noise=6", "noise=30:6", "room=0:1", "masks=1.5", "echo=3", "equaliser=-3", "quieter=1:2", ""]
 )
 def test_what_is_not_known_is_refused(text):
     with pytest.raises(ZooError):

@@ -31,16 +31,17 @@ class Augmentation:
     noise_snr_db: tuple | None = None  # a crop's level over that of coloured noise
     equaliser_db: float = 0.0  # gain of each octave, either way
     room_s: tuple | None = None  # reverberation time of a simulated room; drawn uniformly in octaves
+    quieter_db: float = 0.0  # how much quieter a crop may be, with its noise: a source far away
 
     def __post_init__(self):
         for name, ends in (("noise_snr_db", self.noise_snr_db), ("room_s", self.room_s)):
             if ends is not None and not (len(ends) == 2 and ends[0] <= ends[1]):
                 raise ZooError(f"augmentation {name}: {ends} is no range; pass the lowest and the highest")
-        if self.equaliser_db < 0 or (self.room_s is not None and self.room_s[0] <= 0):
-            raise ZooError(f"augmentation: decibels either way and seconds of a room are above 0; got {self}")
+        if min(self.equaliser_db, self.quieter_db) < 0 or (self.room_s is not None and self.room_s[0] <= 0):
+            raise ZooError(f"augmentation: decibels and seconds of a room are above 0; got {self}")
 
     def apply(self, waveform, sample_rate_hz, seed):
-        """The crop as a room, a microphone and a noisy place would have it, as loud as before. Runs in a graph.
+        """The crop as a room, a microphone and a noisy place would have it, no louder than before. Runs in a graph.
 
         seed: int (2,), all that the result depends on beside the crop.
 
@@ -64,6 +65,9 @@ class Augmentation:
             low, high = self.noise_snr_db
             noise = _coloured_noise(STEEPEST_NOISE * draw[0], num_samples, seeds[2])
             waveform += noise * level * 10 ** (-(low + (high - low) * draw[1]) / 20)
+        if self.quieter_db:
+            draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 3))
+            waveform *= 10 ** (-self.quieter_db * draw / 20)
         return waveform
 
 
@@ -148,7 +152,7 @@ class SpecAugment(keras.__internal__.layers.BaseRandomLayer):
 
 
 def parse(text):
-    """(`Augmentation`, `Masks` or None) of a command line's "noise=6:30,equaliser=6,room=0.1:0.6,masks=0.2".
+    """(`Augmentation`, `Masks` or None) of a command line's "noise=6:30,equaliser=6,room=0.1:0.6,quieter=20,masks=0.2".
 
     Raises: ZooError for what is not written so.
     """
@@ -158,10 +162,10 @@ def parse(text):
         numbers = re.fullmatch(r"(-?\d+\.?\d*)(?::(-?\d+\.?\d*))?", value)
         if name == "masks" and numbers and not numbers[2] and 0 < float(value) <= 1:
             masks = Masks(frames=float(value), bands=float(value))
-        elif name == "equaliser" and numbers and not numbers[2]:
-            values["equaliser_db"] = float(value)
+        elif name in ("equaliser", "quieter") and numbers and not numbers[2]:
+            values[f"{name}_db"] = float(value)
         elif name in ("noise", "room") and numbers and numbers[2]:
             values[{"noise": "noise_snr_db", "room": "room_s"}[name]] = (float(numbers[1]), float(numbers[2]))
         else:
-            raise ZooError(f"{word!r}: write noise=LOW:HIGH, equaliser=DB, room=LOW:HIGH or masks=SHARE")
+            raise ZooError(f"{word!r}: write noise=LOW:HIGH, equaliser=DB, room=LOW:HIGH, quieter=DB or masks=SHARE")
     return Augmentation(**values), masks

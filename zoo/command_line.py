@@ -29,6 +29,13 @@ def refuse_existing(path, overwrite):
         raise ZooError(f"{path} exists; pass --overwrite to replace a file, or another name")
 
 
+def refuse_picture(path, overwrite):
+    """Raises: ZooError for a picture that is no PNG, or is there and shall stay."""
+    if path.suffix != ".png":
+        raise ZooError(f"{path}: pictures are PNG; end the name with .png")
+    refuse_existing(path, overwrite)
+
+
 def refuse_existing_folder(path, overwrite):
     """Raises: ZooError for a folder that is there and shall stay, or that was not exported."""
     if path.exists() and not (overwrite and (path / "SHA256SUMS").is_file()):

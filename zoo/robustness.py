@@ -1,7 +1,7 @@
 """What may happen to a sound on its way to a model: noise, another level or rate, clipping, a phone, a codec.
 
-`CONDITIONS` names the changes, each a function (waveform, sample_rate_hz, noise) -> waveform, float32 (time,) in
-[-1, 1]. noise: as long, of any level; only the conditions of `NOISE` use it. They are made at the rate of the model.
+`CONDITIONS` names the changes, each a function (waveform, sample_rate_hz) -> waveform, float32 (time,) in [-1, 1], at
+the rate of the model; those of `NOISE` take a noise in place of the rate, as long, of any level.
 """
 
 import io
@@ -19,36 +19,36 @@ PHONE_BAND_HZ = 300, 3_400  # ITU-T G.712
 LARGEST = 1 - 2**-15  # of 16 bits
 
 
-def with_noise(waveform, sample_rate_hz, noise, snr_db):
+def with_noise(waveform, noise, snr_db):
     """The sound, and noise so many dB under its level (RMS); both quieter together where they would be clipped."""
     levels = [np.sqrt(np.mean(np.square(part, dtype=np.float64))) for part in (waveform, noise)]
     mixed = waveform + noise * np.float32(levels[0] / max(levels[1], 1e-9) * 10 ** (-snr_db / 20))
     return mixed / max(1.0, np.abs(mixed).max() / LARGEST)
 
 
-def at_level(waveform, sample_rate_hz, noise, gain_db):
+def at_level(waveform, sample_rate_hz, gain_db):
     """The sound so many dB louder, in the 16 bits of a recorder: what is too loud is clipped, what is quiet, coarse."""
     return np.clip(np.round(waveform * 10 ** (gain_db / 20) * 2**15) / 2**15, -1, LARGEST).astype(np.float32)
 
 
-def through_rate(waveform, sample_rate_hz, noise, rate_hz):
+def through_rate(waveform, sample_rate_hz, rate_hz):
     """The sound after it was recorded at another rate."""
     return _resampled(_resampled(waveform, sample_rate_hz, rate_hz), rate_hz, sample_rate_hz)
 
 
-def clipped(waveform, sample_rate_hz, noise, share):
+def clipped(waveform, sample_rate_hz, share):
     """The sound with the loudest `share` of its samples cut off."""
     limit = np.quantile(np.abs(waveform), 1 - share)
     return np.clip(waveform, -limit, limit)
 
 
-def by_phone(waveform, sample_rate_hz, noise):
+def by_phone(waveform, sample_rate_hz):
     """The sound without what a telephone's band leaves out."""
     band = signal.butter(6, PHONE_BAND_HZ, "bandpass", fs=sample_rate_hz, output="sos")
     return signal.sosfiltfilt(band, waveform).astype(np.float32)
 
 
-def through_codec(waveform, sample_rate_hz, noise, container, subtype):
+def through_codec(waveform, sample_rate_hz, container, subtype):
     """The sound after a file of another format, at the lowest quality but one in ten."""
     encoded = io.BytesIO()
     sound = np.clip(_resampled(waveform, sample_rate_hz, CODEC_RATE_HZ), -1, LARGEST)

@@ -9,18 +9,19 @@ BOARD = Board("board", "chip", "core", True, 64_000_000, 1_000, 5_000, False, ["
 
 @pytest.mark.parametrize("ram_bytes, fits", [(999, True), (1_000, True), (1_001, False)])
 def test_a_board_fits_to_the_last_byte_of_sram(ram_bytes, fits):
-    assert fit(BOARD, ram_bytes, 0).fits_sram is fits
+    assert fit(BOARD, ram_bytes, 0)["fits_sram"] is fits
 
 
 @pytest.mark.parametrize("constant_bytes, fits", [(5_000, True), (5_001, False)])
 def test_a_board_fits_to_the_last_byte_of_flash(constant_bytes, fits):
-    assert fit(BOARD, 0, constant_bytes).fits_flash is fits
+    assert fit(BOARD, 0, constant_bytes)["fits_flash"] is fits
 
 
 @pytest.mark.parametrize("constant_bytes, fits", [(400, True), (401, False)])
 def test_where_the_program_is_copied_into_sram_the_model_takes_both(constant_bytes, fits):
     taken = fit(BOARD._replace(constants_in_sram=True), 600, constant_bytes)
-    assert taken.fits_sram is fits and (taken.sram_bytes, taken.flash_bytes) == (600 + constant_bytes, constant_bytes)
+    assert taken["fits_sram"] is fits
+    assert (taken["sram_needed_bytes"], taken["flash_needed_bytes"]) == (600 + constant_bytes, constant_bytes)
 
 
 def test_every_board_has_a_source_and_bytes_that_its_kilobytes_give():

@@ -32,7 +32,7 @@ def workplace(tmp_path_factory, write_tones):
         soundfile.write(folder / f"chirp/{take}.wav", chirp, 44_100)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        flags = ("--dataset", "esc10", "--data-dir", "tones", "--fold", "1", "--quick", "--epochs", "100")
+        flags = ("--dataset", "esc10", "--data-dir", "tones", "--fold", "1", "--quick", "--epochs", "30")
         main(ds_cnn.RECIPE, flags)
         command(["enroll", "exported/ds_cnn-esc10", "chirp", "--name", "chirp", "--out", "exported/new"])
         yield folder
@@ -52,7 +52,7 @@ def test_every_file_scores_as_keras_does(enrolled, sounds):
     expected = keras_files.open_h5(enrolled / "model.h5")(sounds)
     assert expected.shape == (6, 11)
     np.testing.assert_allclose(LiteRT(enrolled / "model.tflite").run(sounds), expected, atol=1e-3)  # other sums
-    # 8 bits: of an untrained-looking net of 20 epochs scores are a few steps of 1/256 off.
+    # 8 bits: of an untrained-looking net scores are a few steps of 1/256 off.
     np.testing.assert_allclose(LiteRT(enrolled / "model_int8.tflite").run(sounds), expected, atol=0.06)
     stream = open_stream(enrolled / "micro")
     np.testing.assert_allclose(stream.run(sounds), expected, atol=0.06)

@@ -28,6 +28,13 @@ def metrics(exported):
     return json.loads((exported / "metrics.json").read_text())
 
 
+def test_a_log_mel_is_exported_as_c_beside_its_body(exported, metrics):
+    assert {path.name for path in (exported / "micro").glob("frontend.*")} == {"frontend.h", "frontend.c"}
+    assert (metrics["front_end"], metrics["sample_rate_hz"], metrics["num_samples"]) == ("mel", 16_000, 16_000)
+    assert {"model_int8.tflite", "micro/frontend.c", "micro/body.tflite"} < set(metrics["files"])
+    assert metrics["front_end_decisions"] == {"crops": 30, "changed": 0}  # float32 both, on ten clips of three crops
+
+
 def test_every_file_refuses_from_the_thresholds_of_the_usual_sensitivity_on(exported, metrics):
     expected = metrics["rejection"]["points"][open_set.USUAL]["thresholds"]
     for file in ("model.tflite", "model_int8.tflite"):

@@ -6,7 +6,7 @@ import os
 import shlex
 from pathlib import Path
 
-from zoo.command_line import add_command, refuse_existing
+from zoo.command_line import add_command, refuse_existing, refuse_picture
 from zoo.errors import ZooError
 
 BENCH = """\
@@ -55,8 +55,10 @@ def _threads(text):
 
 
 def _bench(args):
-    for path in filter(None, [args.json, args.picture]):
-        refuse_existing(path, args.overwrite)
+    if args.json:
+        refuse_existing(args.json, args.overwrite)
+    if args.picture:
+        refuse_picture(args.picture, args.overwrite)
     report = {"cpu": _on_this_machine, "tflm": _on_a_microcontroller}[args.target](args)
     if args.json:
         from zoo.atomic import whole_file
@@ -93,8 +95,6 @@ def _on_a_microcontroller(args):
             raise ZooError(f"--{flag.replace('_', '-')} is for --target cpu: TFLM's figures here are no times")
     if len(args.models) > 1:
         raise ZooError(f"--target tflm takes one MODEL; got {len(args.models)}")
-    if args.picture and args.picture.suffix != ".png":
-        raise ZooError(f"{args.picture}: pictures are PNG; end the name with .png")
     report = microcontroller.report(args.models[0])
     print(microcontroller.told(report))
     if args.picture:

@@ -7,7 +7,7 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.command_line import add_command, refuse_existing
+from zoo.command_line import add_command, refuse_picture
 from zoo.commands import hearing
 from zoo.errors import ZooError
 
@@ -43,14 +43,12 @@ def _classify(args):
 
     if args.top is not None and args.top < 1:
         raise ZooError("--top takes 1 or more")
-    if args.picture and args.picture.suffix != ".png":
-        raise ZooError(f"{args.picture}: pictures are PNG; end the name with .png")
     files = find_recordings(args.files)
     if len(files) > 1 and (args.events or args.picture):
         raise ZooError(f"--events and --picture tell of one recording; {len(files)} were given")
     if args.picture:
         extra("matplotlib", "to draw")
-        refuse_existing(args.picture, args.overwrite)
+        refuse_picture(args.picture, args.overwrite)
     classifier, detection = hearing.open_classifier(args)
     rows = csv.writer(sys.stdout)
     if args.csv:

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from zoo.command_line import add_command, refuse_existing
+from zoo.command_line import add_command, refuse_picture
 from zoo.errors import ZooError
 
 DATA = """\
@@ -38,9 +38,7 @@ def _data(args):
             raise ZooError("--data-dir and --picture are of one data set; name it")
         return _list(args)
     if args.picture:
-        if args.picture.suffix != ".png":
-            raise ZooError(f"{args.picture}: pictures are PNG; end the name with .png")
-        refuse_existing(args.picture, args.overwrite)
+        refuse_picture(args.picture, args.overwrite)
     from zoo import datasets, inspection
 
     inspected = inspection.look_at(*datasets.find(args.name, CACHE, args.data_dir))

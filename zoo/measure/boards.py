@@ -26,27 +26,22 @@ class Board(NamedTuple):
     sources: list
 
 
-class Fit(NamedTuple):
-    """What a model takes of a board. The program around it, its stack and TFLM's code come on top."""
-
-    board: Board
-    sram_bytes: int
-    flash_bytes: int
-
-    @property
-    def fits_sram(self):
-        return self.sram_bytes <= self.board.sram_bytes
-
-    @property
-    def fits_flash(self):
-        return self.flash_bytes <= self.board.flash_bytes
-
-
 def read_boards():
     """Every `Board`, in the table's order."""
     return [Board(**row) for row in tomllib.loads(TABLE.read_text(encoding="utf-8"))["board"]]
 
 
-def fit(board, ram_bytes, constant_bytes) -> Fit:
-    """The `Fit` of what needs so much RAM, and so much flash for its constants."""
-    return Fit(board, ram_bytes + constant_bytes * board.constants_in_sram, constant_bytes)
+def fit(board, ram_bytes, constant_bytes):
+    """What is told of a board, and whether it holds what needs so much RAM, and so much flash for its constants. The
+    program around it, its stack and TFLM's code come on top.
+    """
+    sram_bytes = ram_bytes + constant_bytes * board.constants_in_sram
+    row = board._asdict()
+    return {
+        "board": row.pop("name"),
+        **row,
+        "sram_needed_bytes": sram_bytes,
+        "flash_needed_bytes": constant_bytes,
+        "fits_sram": sram_bytes <= board.sram_bytes,
+        "fits_flash": constant_bytes <= board.flash_bytes,
+    }

@@ -48,7 +48,7 @@ def report(path) -> dict:
         "stream": stream,
         "ram_bytes": ram_bytes,
         "flash_bytes": flash_bytes,
-        "boards": [_board(boards.fit(board, ram_bytes, flash_bytes)) for board in boards.read_boards()],
+        "boards": [boards.fit(board, ram_bytes, flash_bytes) for board in boards.read_boards()],
     }
 
 
@@ -200,18 +200,6 @@ def _row(name, flash_bytes, constant_bytes, arena, operators=(), resolver=(), cm
         "macs": sum(operator["macs"] for operator in operators) if operators else None,
         "peak_operator": max(range(len(operators)), key=lambda i: operators[i]["held_bytes"]) if operators else None,
         "resolver": list(resolver),
-    }
-
-
-def _board(fit):
-    board = fit.board
-    return {
-        "board": board.name,
-        **{name: value for name, value in board._asdict().items() if name != "name"},
-        "sram_needed_bytes": fit.sram_bytes,
-        "flash_needed_bytes": fit.flash_bytes,
-        "fits_sram": fit.fits_sram,
-        "fits_flash": fit.fits_flash,
     }
 
 

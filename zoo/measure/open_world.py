@@ -111,17 +111,15 @@ def _robustness(world, files, test, scores, judging):
         for value, change in changes.items():
             changed = {file: [] for file in files}
             for i in bar(range(len(test)), desc=f"{kind}: {value}", unit="clip"):
-                crops = judging.crops_of(_changed(world, test, i, change, judging.seed))
+                given = _noise(world, test, i, judging.seed) if kind == robustness.NOISE else test.sample_rate_hz
+                crops = judging.crops_of(change(test.waveform(i), given))
                 for file, run in files.items():
                     changed[file].append(run(crops).mean(axis=0))
             found[kind][value] = {file: judging.quality(np.stack(of_clips), test) for file, of_clips in changed.items()}
     return found
 
 
-def _changed(world, clips, i, change, seed):
-    """The waveform of clip `i` after `change`; its noise is the same for each."""
-    waveform, noise = clips.waveform(i), None
-    if len(world.noises):
-        drawn = np.random.default_rng([seed, i]).integers(len(world.noises))
-        noise = np.resize(world.noises.waveform(drawn), len(waveform))
-    return change(waveform, clips.sample_rate_hz, noise)
+def _noise(world, clips, i, seed):
+    """A noise as long as clip `i`, the same for each level."""
+    drawn = np.random.default_rng([seed, i]).integers(len(world.noises))
+    return np.resize(world.noises.waveform(drawn), clips.ends[i] - clips.starts[i])

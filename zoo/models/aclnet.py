@@ -7,6 +7,8 @@ plain net at width multiplier 1.5, as Mohaimenuzzaman et al. 2023 compare and co
 
 from zoo.backend import keras
 
+from zoo.models.acdnet import convolution
+
 layers = keras.layers
 
 SEAM = "low_level_pool"  # here sound has become columns over time
@@ -33,28 +35,21 @@ def build(input_shape, num_classes, sample_rate_hz=20_000, widths=WIDTHS):
 
     inputs = keras.Input(input_shape, name="input")
     # Strides of 2 and 2, no padding, no biases, a ReLU after each of the twelve: Micro-AclNet's 21.50 M.
-    x = _convolution(inputs, "low_level_conv1", widths[0], (9, 1), strides=(2, 1), padding="valid")
-    x = _convolution(x, "low_level_conv2", widths[1], (5, 1), strides=(2, 1), padding="valid")
+    x = convolution(inputs, "low_level_conv1", widths[0], (9, 1), strides=(2, 1), padding="valid")
+    x = convolution(x, "low_level_conv2", widths[1], (5, 1), strides=(2, 1), padding="valid")
     x = layers.MaxPooling2D((round(sample_rate_hz / 4 / COLUMNS_PER_SECOND), 1), name=SEAM)(x)
     x = layers.Permute((3, 1, 2), name="swap_axes")(x)  # (columns, 1, channels) -> (channels, columns, 1)
 
     for stage, convolutions in enumerate(STAGES, start=1):
         for number in convolutions:
-            x = _convolution(x, f"high_level_conv{number}", widths[number - 1], (3, 3), padding="same")
+            x = convolution(x, f"high_level_conv{number}", widths[number - 1], (3, 3), padding="same")
         pool = tuple(min(size, 2) for size in x.shape[1:3])  # a pruned net is an image of few rows
         if pool != (1, 1):
             x = layers.MaxPooling2D(pool, name=f"high_level_pool{stage}")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
     # Its ReLU comes before the mean over the image, so that a dense layer behind the mean is not the same.
-    x = _convolution(x, "class_conv12", num_classes, (1, 1))
+    x = convolution(x, "class_conv12", num_classes, (1, 1))
     x = layers.AveragePooling2D(tuple(x.shape[1:3]), name="average_pool")(x)
     x = layers.Flatten(name="flatten")(x)
     scores = layers.Softmax(name="scores")(x)
     return keras.Model(inputs, scores, name="aclnet")
-
-
-def _convolution(x, name, filters, kernel_size, **kwargs):
-    """Convolution without bias, batch normalisation, ReLU."""
-    x = layers.Conv2D(filters, kernel_size, use_bias=False, kernel_initializer="he_normal", name=name, **kwargs)(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
