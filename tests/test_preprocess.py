@@ -111,7 +111,7 @@ def test_the_flag_sets_the_recipes_value_and_takes_decibels_alone(capsys, monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run.datasets, "load", lambda *_: None)
-    monkeypatch.setattr(run.pipeline, "clips_at", clips_at)
+    monkeypatch.setattr(run.corpus, "clips_at", clips_at)
     command = ["--dataset", "synth10", "--out", str(tmp_path)]
     for flags, trim_db in (([], None), (["--trim-db", "20"], 20.0)):
         with pytest.raises(SystemExit):

@@ -199,7 +199,7 @@ def test_yamnet_knows_real_clips_that_its_head_was_not_fitted_on(yamnet, esc10_c
     labelling = Multiclass([f"class {i}" for i in range(10)])
     train, test = esc10_clips.where(esc10_clips.folds != 5), esc10_clips.where(esc10_clips.folds == 5)
     teach = teachers.open_teacher(yamnet, labelling, train, SimpleNamespace(sample_rate_hz=20_000, num_samples=30_225))
-    crops = np.concatenate(corpus.JudgingCrops(test, 30_225, 3))
+    crops = np.concatenate(corpus.JudgingCrops(test, 30_225, 3, 0.5))
     dataset = tf.data.Dataset.from_tensor_slices(crops).batch(3).map(teach, num_parallel_calls=2)
     scores = np.stack([batch.numpy().mean(axis=0) for batch in dataset])
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)  # float32 softmax
@@ -240,5 +240,5 @@ def test_the_speech_embedding_teaches_words_of_speakers_that_its_head_has_not_he
     monkeypatch.setattr(teachers, "CROPS_PER_CLIP", 2)
     train, test = words.where(words.folds == 0), words.where(words.folds == 2)
     teach = teachers.open_teacher(speech_embedding, Multiclass([f"class {i}" for i in range(12)]), train, WORD)
-    crops = np.concatenate(corpus.JudgingCrops(test, 16_000, 1))
+    crops = np.concatenate(corpus.JudgingCrops(test, 16_000, 1, 0.5))
     assert np.mean(teach(tf.constant(crops)).numpy().argmax(axis=1) == test.targets) >= 0.7  # chance is 1 of 12

@@ -23,7 +23,7 @@ import pytest
 
 from zoo import corpus, pipeline
 from zoo.errors import ZooError
-from zoo.training import CoupledSGD, Plan, fit, keep, settle_norms
+from zoo.training import CoupledSGD, Plan, fit, keep, settle_norms, trained_by
 
 ROOT = Path(__file__).parents[1]
 EPOCHS, STEPS, SEED = 14, 2, 5
@@ -393,7 +393,8 @@ def test_a_callbacks_state_is_kept_with_the_weights_that_it_changed(tmp_path):
 def test_a_model_that_was_kept_is_a_training_that_is_done(tmp_path):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", bias_initializer="ones")(inputs))
-    keep(model, tmp_path, [[0.5, 0.75, 0.1], [0.25, 1.0, 0.01]])
+    keep(model, tmp_path, [[0.5, 0.75, 0.1], [0.25, 1.0, 0.01]], "another program")
+    assert trained_by(tmp_path) == "another program"
     given, history = small_fit(tmp_path, 2, [EpochCounter()])
     assert [epoch["loss"] for epoch in history] == [0.5, 0.25]
     np.testing.assert_array_equal(given.layers[-1].kernel, model.layers[-1].kernel)

@@ -38,7 +38,7 @@ def fill(backbone, path, labels):
     if not Path(path).is_dir():
         return [backbone.get_layer(name) for name in pretrained.load_published(backbone, path)]
     metrics = _metrics(path)
-    _, trained = assembly.parts(keras_files.load_exported(Path(path) / "model.h5"))
+    trained = keras_files.load_exported(Path(path) / "model.h5").layers[-1]  # of a join: the backbone
     known = {layer.name: layer for layer in trained.layers if layer.weights}
     if metrics["labels"] != labels or _scoring(trained) != _scoring(backbone):
         del known[assembly.head(trained).name]

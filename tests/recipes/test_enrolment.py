@@ -32,7 +32,7 @@ def workplace(tmp_path_factory, write_tones):
         soundfile.write(folder / f"chirp/{take}.wav", chirp, 44_100)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        flags = ("--dataset", "esc10", "--data-dir", "tones", "--fold", "1", "--quick", "--epochs", "30")
+        flags = ("--dataset", "esc10", "--data-dir", "tones", "--fold", "1", "--quick", "--epochs", "100")
         main(ds_cnn.RECIPE, flags)
         command(["enroll", "exported/ds_cnn-esc10", "chirp", "--name", "chirp", "--out", "exported/new"])
         yield folder
