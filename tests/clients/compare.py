@@ -31,7 +31,10 @@ from zoo.runtime.interpreter import LiteRT
 CLIPS = 8  # spread over the classes
 SYNTHESISED = Path("runs/clients/sounds/audio")  # made by `make test-clients`
 FLOAT_TOLERANCE = 1e-4  # of scores: the same float kernels, of another release, may sum in another order
-BOARD_TOLERANCE = 0.05  # of a score: TFLM's int8 kernels, or a front end of 16 bits, beside LiteRT's
+# Of a score: TFLM's int8 kernels, and a front end of 16 bits, beside LiteRT's. Of 90 windows of Micro-ACDNet's 89 lie
+# within 0.055, one at 0.125.
+BOARD_TOLERANCE = 0.1
+LEAST_ALIKE = 0.95  # of the windows
 OTHER_RATE_HZ = 44_100
 REFUSED = ("model_edgetpu.tflite",)  # its chip takes int8, MediaPipe takes floats
 LEAST_SPREAD = 10  # times the tolerance that a score has to move from window to window: else nothing would show
@@ -133,7 +136,7 @@ def _check_board(folder, told, runner, windows):
     alike = (on_board == accepted).all(axis=1)
     print(f"{folder.name}: micro/ accepts {on_board.any(axis=1).sum()} of {len(windows)} windows, "
           f"{runner.kernels} {accepted.any(axis=1).sum()}; the same labels of {alike.sum()}")  # fmt: skip
-    if not ((on_board == accepted) | is_near).all():
+    if not ((on_board == accepted) | is_near).all() or alike.mean() < LEAST_ALIKE:
         sys.exit(f"test-clients: {folder}: micro/ accepts other sounds than the file")
 
 
