@@ -93,8 +93,14 @@ function show(waveform) {
       means.set(categoryName, (means.get(categoryName) ?? 0) + score / heard.length);
     }
   }
-  const rows = [...means].sort(([, one], [, other]) => other - one).slice(0, 5);
-  scores.replaceChildren(...rows.map(([label, score]) => row(label, score)));
+  const rows = [...means].filter(([, score]) => score > 0).sort(([, one], [, other]) => other - one).slice(0, 5);
+  scores.replaceChildren(...(rows.length ? rows.map(([label, score]) => row(label, score)) : [none()]));
+}
+
+function none() {
+  const item = Object.assign(document.createElement("li"), { textContent: "none of its sounds" });
+  item.dataset.label = "";
+  return item;
 }
 
 function row(label, score) {
