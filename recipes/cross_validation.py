@@ -36,12 +36,7 @@ def cross_validate(task, trainings, folders):
     if not folders:
         return
     staged = _staged(task)
-    ones = {
-        (seed, fold): flags.for_one(
-            task.recipe, args, seed, fold, staged / f"seed{seed}-fold{fold}", OF_THE_FILES if number else ()
-        )
-        for number, (seed, fold) in enumerate(trainings)
-    }
+    ones = arguments_of(task.recipe, args, trainings, staged)
     exported = {
         training: {variant: one.out / folder.name for variant, folder in folders.items()}
         for training, one in ones.items()
@@ -62,6 +57,16 @@ def cross_validate(task, trainings, folders):
     if distribution.is_chief():
         for variant, folder in folders.items():
             collect({training: exported[training][variant] for training in trainings}, folder, task.builder, args)
+
+
+def arguments_of(recipe, args, trainings, out):
+    """{(seed, test fold): the arguments of the same command for that training alone, exported below `out`}."""
+    return {
+        (seed, fold): flags.for_one(
+            recipe, args, seed, fold, out / f"seed{seed}-fold{fold}", OF_THE_FILES if number else ()
+        )
+        for number, (seed, fold) in enumerate(trainings)
+    }
 
 
 def collect(exported, folder, builder, args):

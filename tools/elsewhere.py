@@ -166,9 +166,8 @@ def main(argv=None):
     path = args.folder / "jobs.pickle"
     jobs = pickle.loads(path.read_bytes()) if path.exists() else []
     variants = study.chosen(asked.cells) if asked.study else asked.variants.split(",")
-    for number, (seed, fold) in enumerate(trainings):
-        left_out = cross_validation.OF_THE_FILES if number else ()
-        one = replace(task, args=flags.for_one(recipe, asked, seed, fold, asked.out, left_out))
+    for (_, fold), own in cross_validation.arguments_of(recipe, asked, trainings, asked.out).items():
+        one = replace(task, args=own)
         one.args.allow_no_gain = asked.study is not None
         if asked.study:
             one = study.with_cells(one, variants)

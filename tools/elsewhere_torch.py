@@ -213,7 +213,7 @@ class Examples:
         clips = {name: torch.tensor(column, dtype=torch.int64, device=DEVICE) for name, column in job["clips"].items()}
         starts, ends = clips.pop("starts"), clips.pop("ends")
         self.clips, self.lengths = clips, ends - starts
-        silence = torch.zeros(int(2 * job["num_samples"]), device=DEVICE)  # as much as any crop reaches beyond its clip
+        silence = torch.zeros(2 * job["num_samples"], device=DEVICE)  # as much as any crop reaches beyond its clip
         pieces = [piece for start, end in zip(starts, ends) for piece in (silence, samples[start:end])]
         self.samples = torch.cat([*pieces, silence])
         self.starts = torch.cumsum(self.lengths + len(silence), 0) - self.lengths
@@ -268,13 +268,18 @@ def _power(frames, n_fft=None):
 
 
 def columns(spec, waveforms):
-    """What the backbone takes of waveforms (batch, samples). spec: of `zoo.frontends.LogMel`, see `tools.elsewhere`."""
+    """What the backbone takes of waveforms (batch, samples). spec: what `on_device` makes of a job's."""
     if not spec:
         return waveforms[:, None, None]
-    window, filterbank = (torch.tensor(spec[name], device=DEVICE) for name in ("window", "filterbank"))
-    frames = waveforms.unfold(1, len(window), spec["hop"]) * window
-    mel = _power(frames, spec["n_fft"]) @ filterbank
+    frames = waveforms.unfold(1, len(spec["window"]), spec["hop"]) * spec["window"]
+    mel = _power(frames, spec["n_fft"]) @ spec["filterbank"]
     return (10 * torch.log10(mel.clamp(min=spec["floor"]) / spec["floor"])).transpose(1, 2)[:, None]
+
+
+def on_device(spec):
+    """A `zoo.frontends.LogMel` as `tools.elsewhere` packs it, its arrays on the device; None of the waveform itself."""
+    arrays = ("window", "filterbank")
+    return spec and {**spec, **{name: torch.tensor(spec[name], device=DEVICE) for name in arrays}}
 
 
 def optimizer_of(plan, parameters):
@@ -288,6 +293,7 @@ def optimizer_of(plan, parameters):
 def train(job, samples, until, kept, bfloat16):
     """{"weights", "history", "probe", "by"} of a job; None where it would not be done in time. kept: its checkpoint."""
     torch.manual_seed(job["seed"])
+    job = {**job, "front_end": on_device(job["front_end"])}
     net = Net(job["config"], job["weights"]).to(DEVICE)
     optimizer, examples, history = optimizer_of(job["plan"], net.parameters()), Examples(job, samples), []
     if kept.exists():

@@ -53,8 +53,8 @@ def trainings(folder, first_seed):
 
 def kept(folder):
     """Where a folder keeps its decisions: over all folds where it holds several, of the first seed; [] if nowhere."""
-    of_first = [path for (seed, _), path in trainings(folder, None).items() if seed is None]
-    return of_first or list(filter(Path.is_file, [Path(folder, FILE)]))
+    paths = sorted(Path(folder, FOLDS).glob("*.csv")) or [Path(folder, FILE)]
+    return [path for path in paths if path.is_file()]
 
 
 def of_folder(folder):
