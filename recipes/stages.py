@@ -129,31 +129,37 @@ class Stages:
         return Made(backbone, history, [*made.steps, {**record, "unpaid": unpaid}], pruning)
 
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
-        task, seed, masks = self.task, self.task.args.seed, self.task.recipe.masks
+        task, masks = self.task, self.task.recipe.masks
         folder = self.folder / stage
-
-        def batches(first_epoch, last_epoch):
-            return pipeline.mixed_crops(
-                self._heard, task.front_end.num_samples, len(task.labels), task.recipe.waveforms, seed,
-                plan.batch_size, first_epoch, last_epoch,
-            )  # fmt: skip
-
-        if objective:
-            objective = replace(objective, labelling=task.labelling)
-            batches = distill.taught(batches, self._teach, objective, plan.epochs, folder / "teacher")
+        batches, objective = self._lessons(plan, folder, objective)
         history = training.fit(
             assembly.join(task.front_end.build(), backbone, masks and SpecAugment(*masks, name="masks")),
             plan,
             batches,
             pipeline.steps_per_epoch(self._heard, plan.batch_size),
             folder,
-            seed,
+            task.args.seed,
             callbacks,
             objective or task.labelling.objective,
         )
         if task.recipe.settling_crops:
             training.settle_norms(backbone, self._settling)
         return history
+
+    def _lessons(self, plan, folder, objective):
+        """(a function (first_epoch, last_epoch) -> tf.data of what trains, the objective it is for or None)."""
+        task = self.task
+
+        def batches(first_epoch, last_epoch):
+            return pipeline.mixed_crops(
+                self._heard, task.front_end.num_samples, len(task.labels), task.recipe.waveforms, task.args.seed,
+                plan.batch_size, first_epoch, last_epoch,
+            )  # fmt: skip
+
+        if not objective:
+            return batches, None
+        objective = replace(objective, labelling=task.labelling)
+        return distill.taught(batches, self._teach, objective, plan.epochs, folder / "teacher"), objective
 
     def _elsewhere(self, stage):
         by = training.trained_by(self.folder / stage)

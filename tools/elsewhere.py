@@ -8,8 +8,9 @@ they train), and packs what is next. When nothing is left to pack, the recipe it
     python -m tools.elsewhere FOLDER [--results FOLDER] micro_acdnet --dataset esc10 --fold all
     (there) python elsewhere_torch.py FOLDER RESULTS [--bfloat16]
 
-A training is refused that has a teacher, keeps weights as they are, or hears more than mixed crops (augmentation,
-masks, outliers, classes in balance).
+A training that has a teacher, or hears more than mixed crops (augmentation, outliers, classes in balance), is packed
+with what it hears in some epochs, which come again after them: half a gigabyte and more. One that keeps weights as they
+are, masks columns or knows several classes of a clip is refused.
 """
 
 import argparse
@@ -30,7 +31,10 @@ from zoo import assembly, audio, distribution, pipeline, training
 from zoo.augment import Augmentation
 from zoo.errors import ZooError
 from zoo.frontends import LogMel, Raw
+from zoo.labelling import Multiclass
+from zoo.progress import bar
 
+PACKED_EPOCHS = 40  # of examples that are not made anew
 PROBES = 4  # crops whose scores come back, to be held against those here
 NEAR = 2e-3  # of scores
 
@@ -40,16 +44,16 @@ class Elsewhere(Stages):
 
     jobs: list
     results: dict
+    packed: Path
     samples: str
 
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
         folder = self.folder / stage
         begun = tf.train.latest_checkpoint(folder / "checkpoints")
         if not begun and not callbacks:
-            if objective:
-                raise ZooError(f"{folder}: it is taught, which is not done elsewhere")
             job = _job(self, backbone, plan, str(folder))
             if job["name"] not in self.results:
+                job |= _packed(self, plan, folder, objective)
                 self.jobs.append(job)
                 raise NotYet
             _finish(self, backbone, folder, job, self.results[job["name"]])
@@ -63,8 +67,8 @@ class NotYet(Exception):
 def _job(stages, backbone, plan, name):
     task, clips = stages.task, stages.clips
     front_end, waveforms = task.front_end, task.recipe.waveforms
-    if waveforms.augmentation != Augmentation() or waveforms.sampling != "all" or task.recipe.masks or task.outliers:
-        raise ZooError(f"{task.recipe.name}: augmented, balanced or with outliers, as elsewhere_torch.py is not")
+    if task.recipe.masks or not isinstance(task.labelling, Multiclass):
+        raise ZooError(f"{task.recipe.name}: masks, or several classes of a clip: elsewhere_torch.py knows neither")
     if not all(layer.trainable for layer in backbone.layers):
         raise ZooError(f"{task.recipe.name}: some of its layers keep their weights, which elsewhere_torch.py does not")
     first_of_kind, size_of_kind = pipeline.kinds_of(clips)
@@ -96,6 +100,30 @@ def _job(stages, backbone, plan, name):
         },
         "probe": rng.uniform(-0.1, 0.1, (PROBES, front_end.num_samples)).astype(np.float32),
     }
+
+
+def _packed(stages, plan, folder, objective):
+    """What a job is told of examples that elsewhere_torch.py cannot make: their crops and labels are files."""
+    task = stages.task
+    waveforms = task.recipe.waveforms
+    if not (objective or task.outliers or waveforms.augmentation != Augmentation() or waveforms.sampling != "all"):
+        return {}
+    if objective and objective.kind != "kl_kl":
+        raise ZooError(f"{folder}: taught by {objective.kind}, and elsewhere_torch.py knows kl_kl alone")
+    batches, objective = stages._lessons(plan, folder, objective)
+    epochs = min(objective.asked_epochs if objective else PACKED_EPOCHS, plan.epochs)
+    steps = epochs * pipeline.steps_per_epoch(stages._heard, plan.batch_size)
+    names = [f"{str(folder).replace('/', '+')}.{kind}.npy" for kind in ("crops", "labels")]
+    shapes = (task.front_end.num_samples,), (*(2,) * bool(objective), len(task.labels))
+    files = [
+        np.lib.format.open_memmap(stages.packed / name, "w+", np.float16, (steps, plan.batch_size, *shape))
+        for name, shape in zip(names, shapes)
+    ]
+    for step, batch in enumerate(bar(batches(0, epochs), total=steps, desc="packed", unit="batch")):
+        for file, values in zip(files, batch):
+            file[step] = values.numpy()
+    told = {"alpha": objective.alpha, "temperature": objective.temperature} if objective else {}
+    return {"packed": {"crops": names[0], "labels": names[1], "epochs": epochs, **told}}
 
 
 def _half(weights):
@@ -174,7 +202,7 @@ def main(argv=None):
         train, _, _ = one.split(fold)
         held_out_ones = held_out.trainings(one, fold, Elsewhere) if one.args.reject else ()
         for stages in (Elsewhere(one, train, one.run_folder(fold)), *(stages for stages, _, _ in held_out_ones)):
-            stages.jobs, stages.results, stages.samples = jobs, results, samples
+            stages.jobs, stages.results, stages.packed, stages.samples = jobs, results, args.folder, samples
             for variant in variants:
                 try:
                     stages.made(variant)

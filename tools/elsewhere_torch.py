@@ -221,8 +221,8 @@ class Examples:
         self.weights = torch.tensor(job["level_weights"], device=DEVICE)
         self.reach = torch.arange(job["num_samples"], device=DEVICE)
 
-    def epoch(self):
-        """Batches in which each clip comes once; the last one is filled with clips that come twice."""
+    def epoch(self, number):
+        """Batches in which each clip comes once; the last one is filled with clips that come twice. All are new."""
         count, batch = len(self.lengths), self.job["plan"]["batch_size"]
         steps = -(-count // batch)
         laps = -(-steps * batch // count)
@@ -262,6 +262,23 @@ class Examples:
         return 10 * torch.log10(loudest.clamp(min=1e-8))
 
 
+class Packed:
+    """The batches that a job was packed with, as many epochs of them as there are, again and again."""
+
+    def __init__(self, job, folder):
+        packed = job["packed"]
+        self.crops, self.labels = (np.load(folder / packed[name], mmap_mode="r") for name in ("crops", "labels"))
+        self.epochs = packed["epochs"]
+
+    def epoch(self, number):
+        """Those of an epoch, counted from 0."""
+        steps = len(self.crops) // self.epochs
+        first = number % self.epochs * steps
+        for step in range(first, first + steps):
+            batch = (held[step].astype(np.float32) for held in (self.crops, self.labels))
+            yield tuple(torch.tensor(values, device=DEVICE) for values in batch)
+
+
 def _power(frames, n_fft=None):
     spectrum = torch.fft.rfft(frames, n_fft)
     return spectrum.real**2 + spectrum.imag**2
@@ -290,12 +307,12 @@ def optimizer_of(plan, parameters):
     )
 
 
-def train(job, samples, until, kept, bfloat16):
+def train(job, examples, until, kept, bfloat16):
     """{"weights", "history", "probe", "by"} of a job; None where it would not be done in time. kept: its checkpoint."""
     torch.manual_seed(job["seed"])
     job = {**job, "front_end": on_device(job["front_end"])}
     net = Net(job["config"], job["weights"]).to(DEVICE)
-    optimizer, examples, history = optimizer_of(job["plan"], net.parameters()), Examples(job, samples), []
+    optimizer, history = optimizer_of(job["plan"], net.parameters()), []
     if kept.exists():
         state = torch.load(kept, weights_only=False)
         net.load_state_dict(state["net"])
@@ -306,7 +323,7 @@ def train(job, samples, until, kept, bfloat16):
     for epoch, rate in enumerate(job["rates"][first:], start=first):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        history.append([*_epoch(net, optimizer, examples, bfloat16), rate])
+        history.append([*_epoch(net, optimizer, examples.epoch(epoch), job, bfloat16), rate])
         if epoch == first + TIMED:
             lap = (time.time() - begun) / (1 + TIMED)
             print(f"{job['name']}: {lap:.3f} s an epoch, {len(job['rates']) - epoch} left", flush=True)
@@ -325,23 +342,37 @@ def train(job, samples, until, kept, bfloat16):
     return {"weights": weights, "history": history, "probe": probe, "by": by}
 
 
-def _epoch(net, optimizer, examples, bfloat16):
-    """(loss, accuracy) of an epoch."""
+def _epoch(net, optimizer, batches, job, bfloat16):
+    """(loss, accuracy) of an epoch. job: with its front end on the device."""
     net.train()
     found = []
-    for waveforms, labels in examples.epoch():
-        x = columns(examples.job["front_end"], waveforms)
+    for waveforms, labels in batches:
+        x = columns(job["front_end"], waveforms)
         with torch.autocast(DEVICE, torch.bfloat16, enabled=bfloat16):
             scores = net(x).clamp(1e-7, 1.0)
-        target = labels.clamp(1e-7, 1.0)
-        loss = (target * torch.log(target / scores)).sum(1).mean()
+        loss = _loss(scores, labels, job.get("packed"))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         net.constrain()
-        right = scores.argmax(1) == labels.argmax(1)
+        right = scores.argmax(1) == (labels if labels.dim() == 2 else labels[:, 0]).argmax(1)
         found.append((loss.item(), right.float().mean().item()))
     return np.mean(found, axis=0).tolist()
+
+
+def _loss(scores, labels, packed):
+    """The divergence from the labels; where a teacher's scores stand beside them, as `zoo.compress.distill` has it."""
+    if labels.dim() == 2:
+        return _divergence(labels.clamp(1e-7, 1.0).log(), scores.log())
+    target, taught = labels.unbind(1)
+    alpha, temperature = packed["alpha"], packed["temperature"]
+    taught, tempered = (torch.log_softmax(held.clamp(min=1e-7).log() / temperature, 1) for held in (taught, scores))
+    from_labels = _divergence(target.clamp(1e-7, 1.0).log(), scores.log())
+    return (1 - alpha) * temperature**2 * _divergence(taught, tempered) + alpha * from_labels
+
+
+def _divergence(log_target, log_scores):
+    return (log_target.exp() * (log_target - log_scores)).sum(1).mean()
 
 
 def _half(weight):
@@ -366,7 +397,8 @@ def main():
             sounds = {job["samples"]: torch.tensor(sound / np.float32(FULL_SCALE), device=DEVICE)}
         before = time.time()
         kept = args.results / f"{job['name'].replace('/', '+')}.kept"
-        result = train(job, sounds[job["samples"]], begun + args.seconds, kept, args.bfloat16)
+        examples = Packed(job, args.folder) if "packed" in job else Examples(job, sounds[job["samples"]])
+        result = train(job, examples, begun + args.seconds, kept, args.bfloat16)
         if result:
             done[job["name"]] = result
             loss, accuracy, _ = result["history"][-1]

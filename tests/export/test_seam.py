@@ -84,6 +84,19 @@ def test_columns_beyond_the_seams_range_saturate(net, files, calibration):
     assert np.abs(columns - np.clip(exact / step - 128, -128, 127)).max() <= 2
 
 
+def test_with_the_kernels_of_8_bits_a_float_front_gives_the_columns_of_the_board(net, files, calibration):
+    twin = seam.with_8_bit_kernels(net.front)
+    rounded, as_before = (
+        {data for kind, data, _ in constants(model) if kind == schema.TensorType.INT8}
+        for model in (seam.micro_frontend(twin, files["body"], calibration), files["frontend"])
+    )
+    assert rounded == as_before and len(rounded) == 2  # the two convolutions: nothing is rounded twice
+    board, taken = stream_of(files, reference).windows_of(calibration).astype(int), reference(files["body"]).input
+    steps = [np.abs(taken.to_raw(front.predict(calibration, verbose=0)) - board) for front in (net.front, twin)]
+    assert steps[1].max() <= 1  # what 16 bits between the layers round
+    assert np.mean(steps[1] > 0) < np.mean(steps[0] > 0) / 2
+
+
 def test_body_of_the_stream_is_the_body_of_the_one_file(files):
     body, whole = constants(files["body"]), constants(files["seam_int8"])
     assert sum(body.values()) > 4 and body <= whole

@@ -71,3 +71,30 @@ def test_weights_that_do_not_give_the_scores_of_there_are_refused(packed):
     come_back({job["name"]: trained(job, change=0.5) for job in packed})
     with pytest.raises(ZooError, match="from that of elsewhere"):
         elsewhere.main(["packed", "--results", "results", *ASKED])
+
+
+def test_one_that_is_taught_takes_its_crops_along_and_what_the_teacher_says_of_them(packed):
+    asked = [*ASKED, "--variants", "distilled"]
+    come_back({job["name"]: trained(job) for job in packed}, "of_the_base")
+    elsewhere.main(["packed", "--results", "of_the_base", *asked])
+    (job,) = jobs()
+    crops, labels = (np.load(Path("packed", job["packed"][name])) for name in ("crops", "labels"))
+    assert crops.shape[2] == job["num_samples"] and labels.shape == (*crops.shape[:2], 2, job["num_classes"])
+    assert len(crops) == job["packed"]["epochs"] == 3  # a step each, of 20 clips
+    np.testing.assert_allclose(labels.sum(axis=-1), 1, atol=2e-3)  # as float16
+    teacher = keras.Model.from_config(packed[0]["config"])
+    for layer in teacher.layers:
+        layer.set_weights([weight.astype(np.float32) for weight in packed[0]["weights"][layer.name]])
+    says = teacher(crops[0][:, :, None, None].astype(np.float32), training=False)
+    np.testing.assert_allclose(labels[0, :, 1], says, atol=2e-3)
+    come_back({job["name"]: trained(job)})
+    elsewhere.main(["packed", "--results", "results", *asked])
+    assert jobs() == []
+
+
+def test_what_hears_more_than_mixed_crops_takes_them_along(packed):
+    elsewhere.main(["augmented", *ASKED, "--augment", "noise=0:20"])
+    with open("augmented/jobs.pickle", "rb") as file:
+        (job,) = pickle.load(file)
+    crops, labels = (np.load(Path("augmented", job["packed"][name])) for name in ("crops", "labels"))
+    assert labels.shape == (*crops.shape[:2], job["num_classes"]) and np.ptp(crops) > 0

@@ -113,6 +113,9 @@ def write_models(
     folder = Path(folder)
     twin = front_end.build_tflite_twin()
     front, body = assembly.cut(twin, backbone, seam_layer)
+    is_stream = front is not twin
+    if is_stream:
+        front = seam.with_8_bit_kernels(front)
     columns = seam.columns_of(front, calibration)
     body = equalise.equalised(body, columns)
     if not with_micro and quantisation.max_drop is None:
@@ -129,7 +132,7 @@ def write_models(
         return Written(**told)
     micro_folder = folder / "micro"
     micro_folder.mkdir()
-    is_raw, is_stream, stripped = isinstance(front_end, Raw), front is not twin, {}
+    is_raw, stripped = isinstance(front_end, Raw), {}
     if is_stream or not is_raw:
         parts, told["binary_products"] = _write_body(micro_folder, body, body_file)
         stripped |= parts
