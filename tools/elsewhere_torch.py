@@ -219,7 +219,6 @@ class Examples:
         self.starts = torch.cumsum(self.lengths + len(silence), 0) - self.lengths
         self.window = torch.tensor(job["level_window"], device=DEVICE)
         self.weights = torch.tensor(job["level_weights"], device=DEVICE)
-        self.reach = torch.arange(job["num_samples"], device=DEVICE)
 
     def epoch(self, number):
         """Batches in which each clip comes once; the last one is filled with clips that come twice. All are new."""
@@ -251,10 +250,12 @@ class Examples:
         num_samples, padding = self.job["num_samples"], self.job["padding"]
         stretch = self.job["max_stretch"] ** (2 * stretch - 1)
         last = torch.clamp(torch.floor(self.lengths[clip] * stretch) + 2 * (padding - num_samples // 2), min=0)
-        at = ((torch.floor(position * (last + 1)) - padding)[:, None] + self.reach) / stretch[:, None]
-        left = torch.floor(at)
-        index = self.starts[clip][:, None] + left.long()
-        return torch.lerp(self.samples[index], self.samples[index + 1], at - left)
+        first = self.starts[clip] + torch.floor((torch.floor(position * (last + 1)) - padding) / stretch).long()
+        end = first + 1 + torch.round((num_samples - 1) / stretch).long()
+        # A slice each is many times as fast as one gathering of all, and its stretch as near as whole samples allow.
+        slices = (self.samples[None, None, start:stop] for start, stop in zip(first.tolist(), end.tolist()))
+        stretched = [functional.interpolate(one, num_samples, mode="linear", align_corners=True) for one in slices]
+        return torch.cat(stretched)[:, 0]
 
     def _level_db(self, waveforms):
         frames = waveforms.unfold(1, len(self.window), len(self.window) // 2) * self.window
@@ -281,7 +282,7 @@ class Packed:
 
 def _power(frames, n_fft=None):
     spectrum = torch.fft.rfft(frames, n_fft)
-    return spectrum.real**2 + spectrum.imag**2
+    return spectrum.real.square() + spectrum.imag.square()
 
 
 def columns(spec, waveforms):
