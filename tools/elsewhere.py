@@ -134,15 +134,18 @@ def _spec(front_end):
     """A log-mel as numbers; None of the waveform itself."""
     if isinstance(front_end, Raw):
         return None
-    kinds = isinstance(front_end, LogMel) and (front_end.spectrum, front_end.log, front_end.offset)
-    if kinds != ("power", "decibel", 0.0):
+    if not isinstance(front_end, LogMel):
         raise ZooError(f"{front_end}: elsewhere_torch.py makes no such columns")
     return {
         "window": tf.signal.hann_window(front_end.window_samples).numpy(),
         "hop": front_end.hop_samples,
         "n_fft": front_end.n_fft,
+        "is_magnitude": front_end.spectrum == "magnitude",
         "filterbank": front_end.filterbank(),
         "floor": front_end.floor,
+        "offset": front_end.offset,
+        "zero_level": front_end.zero_level,
+        "unit": 1 if front_end.log == "natural" else 10 / np.log(10),
     }
 
 

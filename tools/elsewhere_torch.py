@@ -290,8 +290,10 @@ def columns(spec, waveforms):
     if not spec:
         return waveforms[:, None, None]
     frames = waveforms.unfold(1, len(spec["window"]), spec["hop"]) * spec["window"]
-    mel = _power(frames, spec["n_fft"]) @ spec["filterbank"]
-    return (10 * torch.log10(mel.clamp(min=spec["floor"]) / spec["floor"])).transpose(1, 2)[:, None]
+    power = _power(frames, spec["n_fft"])
+    mel = (power.sqrt() if spec["is_magnitude"] else power) @ spec["filterbank"]
+    mel = mel + spec["offset"] if spec["offset"] else mel.clamp(min=spec["floor"])
+    return (spec["unit"] * torch.log(mel / spec["zero_level"])).transpose(1, 2)[:, None]
 
 
 def on_device(spec):
