@@ -7,3 +7,8 @@ class ZooError(Exception):
 
 class Diverged(ZooError):
     """A training whose loss or weights are no numbers any more."""
+
+
+def one_line(error):
+    """What an exception says, on one line; of one that says nothing the name of its class."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -11,7 +11,7 @@ from zoo.backend import keras
 import h5py
 import numpy as np
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 from zoo.export import graph
 
 LICENCE = "Apache-2.0"
@@ -71,8 +71,7 @@ def _read(path):
         with h5py.File(path) as file:
             return _of_h5(file.get("model_weights", file))
     except (OSError, KeyError, AttributeError, ValueError, ZooError) as error:
-        reason = " ".join(str(error).split())
-        raise ZooError(f"{path}: neither YAMNet's .tflite nor its .h5 of weights: {reason}") from error
+        raise ZooError(f"{path}: neither YAMNet's .tflite nor its .h5 of weights: {one_line(error)}") from error
 
 
 def _of_h5(file):

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from zoo.command_line import add_command
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 
 SHOW = """\
 What a .tflite file says of itself (name, licence, rate, labels), what it takes and gives, and of what it is made. Of an
@@ -69,8 +69,7 @@ def _described(path):
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from error
     except Exception as error:  # whatever Python raises over a damaged file is damage, told
-        reason = " ".join(str(error).split())
-        raise ZooError(f"{path}: the .tflite file is damaged: {type(error).__name__}: {reason}") from error
+        raise ZooError(f"{path}: the .tflite file is damaged: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _tensor(tensor):

@@ -10,7 +10,7 @@ from zoo.backend import keras, mlir_quantize, tf
 import numpy as np
 
 from zoo.calls import nodes_of
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 from zoo.export import ranges
 from zoo.measure.counts import KERNELS
 from zoo.runtime.stderr import captured_stderr
@@ -159,7 +159,7 @@ def _convert(
     except Exception as error:
         foreign = re.search(r"(?:TF Select|Custom) ops: (.+)", str(error))
         if foreign is None:
-            raise ZooError(f"{model.name}: TFLite's converter refuses it: {' '.join(str(error).split())}") from error
+            raise ZooError(f"{model.name}: TFLite's converter refuses it: {one_line(error)}") from error
         raise ZooError(f"{model.name}: {foreign.group(1)} is no TFLite builtin; build the model without it") from error
 
 

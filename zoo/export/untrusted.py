@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from zoo import child
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 from zoo.export import graph
 from zoo.export.tflm import TFLM, Arena
 from zoo.runtime import metadata
@@ -116,7 +116,7 @@ def _look_into(model):
     except ImportError as error:
         return {"error": f"TFLM is not installed here: {error}; pip install tflite-micro"}
     except Exception as error:
-        return {"error": f"the .tflite file is damaged: {type(error).__name__}: {' '.join(str(error).split())}"}
+        return {"error": f"the .tflite file is damaged: {type(error).__name__}: {one_line(error)}"}
 
 
 def _verify(model):
@@ -127,7 +127,7 @@ def _verify(model):
             # Not the reference kernels: they lack operators that TFLM has.
             Interpreter(model_content=model, experimental_op_resolver_type=WITHOUT_DELEGATES)
     except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         damage = "has an operator that is not known" if "Didn't find op" in reason else "is cut short or damaged"
         raise ZooError(f"the .tflite file {damage}; LiteRT: {reason}") from error
 

@@ -7,7 +7,7 @@ import tempfile
 from threading import Timer
 
 from zoo import child
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 
 SILENCE_LIMIT_S = 300  # without a word from the process: a slow board with a large model is no damage
 
@@ -71,8 +71,8 @@ def give(answer):
 
 def refused(error):
     """The answer that a file cannot be run, in one line."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return {"error": reason if isinstance(error, ZooError) else f"LiteRT cannot run it: {reason}"}
+    told = one_line(error)
+    return {"error": told if isinstance(error, ZooError) else f"LiteRT cannot run it: {told}"}
 
 
 def _started(timer):

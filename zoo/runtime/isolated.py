@@ -17,7 +17,7 @@ from threading import Timer
 import numpy as np
 
 from zoo import child
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 from zoo.runtime.interpreter import LiteRT, Runner, Tensor
 
 START_LIMIT_S, RUN_LIMIT_S = 60, 20  # generous: a slow card and a busy machine are no damage
@@ -96,7 +96,7 @@ def _serve(num_threads):
         runner = LiteRT(questions.read(size), num_threads=num_threads)
         told = {"input": runner.input.as_json(), "output": runner.output.as_json()}
     except Exception as error:  # whatever Python raises over a damaged file is damage, told
-        told = {"error": f"no .tflite file, or a damaged one: {' '.join(str(error).split()) or type(error).__name__}"}
+        told = {"error": f"no .tflite file, or a damaged one: {one_line(error)}"}
     answers.write(json.dumps(told).encode() + b"\n")
     answers.flush()
     while "error" not in told and (given := questions.read(runner.input.bytes)):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from flatbuffers import number_types
 from flatbuffers.table import Table
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 
 # TFLite's Model, its Metadata (name, buffer) and its Buffer (data).
 MODEL_BUFFERS, MODEL_METADATA = 4, 6
@@ -134,7 +134,7 @@ def appended_files(model: bytes, limit_bytes, names=None):
 
 def _told(error):
     """In one line, without what the file itself had it say at length."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+    return f"{type(error).__name__}: {one_line(error)}"[:200]
 
 
 def _entries(model):
