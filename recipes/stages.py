@@ -131,7 +131,7 @@ class Stages:
     def _fit(self, backbone, plan, stage, callbacks=(), objective=None):
         task, masks = self.task, self.task.recipe.masks
         folder = self.folder / stage
-        batches, objective = self._lessons(plan, folder, objective)
+        batches, objective = self._examples(plan, folder, objective)
         history = training.fit(
             assembly.join(task.front_end.build(), backbone, masks and SpecAugment(*masks, name="masks")),
             plan,
@@ -146,7 +146,7 @@ class Stages:
             training.settle_norms(backbone, self._settling)
         return history
 
-    def _lessons(self, plan, folder, objective):
+    def _examples(self, plan, folder, objective):
         """(a function (first_epoch, last_epoch) -> tf.data of what trains, the objective it is for or None)."""
         task = self.task
 

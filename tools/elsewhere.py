@@ -110,7 +110,7 @@ def _packed(stages, plan, folder, objective):
         return {}
     if objective and objective.kind != "kl_kl":
         raise ZooError(f"{folder}: taught by {objective.kind}, and elsewhere_torch.py knows kl_kl alone")
-    batches, objective = stages._lessons(plan, folder, objective)
+    batches, objective = stages._examples(plan, folder, objective)
     epochs = min(objective.asked_epochs if objective else PACKED_EPOCHS, plan.epochs)
     steps = epochs * pipeline.steps_per_epoch(stages._heard, plan.batch_size)
     names = [f"{str(folder).replace('/', '+')}.{kind}.npy" for kind in ("crops", "labels")]
