@@ -23,7 +23,8 @@ def parse(recipe, argv):
     parser = OneLineParser(prog=f"python -m recipes.{recipe.name}", description=recipe.paper, allow_abbrev=False)
     _add_flags(parser, recipe)
     args = parser.parse_args(argv)
-    args.argv, args.command = argv, _command(parser.prog, without(argv, "--jobs", "--out"))
+    repeats = without([word for word in argv if word != "--overwrite"], "--jobs", "--out")
+    args.argv, args.command = argv, _command(parser.prog, repeats)
     return parser, args
 
 

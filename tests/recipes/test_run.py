@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from recipes import micro_acdnet
-from recipes.flags import _command
+from recipes.flags import _command, parse
 from recipes.run import main
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +172,12 @@ def test_the_recorded_command_has_dir_for_the_datas_folder_and_the_rest_as_it_wa
     assert metrics["command"] == f"python -m recipes.micro_acdnet --dataset esc10 --data-dir DIR {rest}"
     command = _command("python -m recipes.micro_acdnet", ["--data-dir=/home/me/it's mine", "--front-end", "mel_20"])
     assert command == "python -m recipes.micro_acdnet --data-dir=DIR --front-end mel_20"
+
+
+def test_the_recorded_command_does_not_tell_how_often_nor_where_it_was_run():
+    for told in (["--overwrite"], ["--out", "elsewhere"], ["--jobs", "2"]):
+        _, args = parse(micro_acdnet.RECIPE, ["--dataset", "esc10", *told, "--fold", "1"])
+        assert args.command == "python -m recipes.micro_acdnet --dataset esc10 --fold 1"
 
 
 def test_the_recorded_command_has_path_for_the_teacher():
