@@ -9,7 +9,7 @@ from zoo.report.runs import RESULTS, folder_name, read_runs
 
 PAGE, PICTURES = "xnor.md", "xnor"  # PICTURES: a folder in docs/results
 XNOR = "xnor_"  # before the name of the net that it was made of
-PRUNED = "_micro"  # behind it
+PRUNED = ("_micro_fine_tuned", "_micro")  # behind it; the second where there are both
 SHARED = ("dataset", "classes", "test_fold", "data_fingerprint")  # of what is compared
 FLOAT, INT8, SIGNS = "float", "pruned, int8", "XNOR"
 # The columns of runs.csv that judge a net, and what the file that decides is called in decisions.csv.
@@ -68,7 +68,7 @@ def _groups(runs):
             continue
         base = run["model"].removeprefix(XNOR)
         group = {}
-        for kind, model in ((FLOAT, base), (INT8, f"{base}{PRUNED}")):
+        for kind, model in ((FLOAT, base), *((INT8, base + pruned) for pruned in PRUNED)):
             for other in runs:
                 if other["model"] == model and all(other[name] == run[name] for name in SHARED):
                     group[kind] = other
