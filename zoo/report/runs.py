@@ -38,18 +38,19 @@ COLUMNS = (
 def add_runs(folders, results=RESULTS):
     """Adds a row for each exported folder's metrics.json, and keeps its card, pictures and decisions beside the csv.
 
-    A row of the same model, fold, epochs, seed and data is replaced.
+    A row whose card stood in the same folder is replaced.
 
     Raises: ZooError naming the first folder without a metrics.json.
     """
-    rows = {identity(row): row for row in read_runs(results)}
+    rows = {folder_name(row): row for row in read_runs(results)}
     for folder in folders:
         path = Path(folder) / "metrics.json"
         if not path.is_file():
             raise ZooError(f"{path}: not there; give the folder that a recipe exported")
         row = {name: str(value) for name, value in _row(json.loads(path.read_text())).items()}
-        rows[identity(row)] = row
-        kept = results / folder_name(row)
+        name = folder_name(row)
+        rows[name] = row
+        kept = results / name
         kept.mkdir(parents=True, exist_ok=True)
         for told in (path.with_name("card.md"), *path.parent.glob("*.png")):
             shutil.copy(told, kept)
