@@ -353,24 +353,24 @@ def _epoch(net, optimizer, batches, job, bfloat16):
         x = columns(job["front_end"], waveforms)
         with torch.autocast(DEVICE, torch.bfloat16, enabled=bfloat16):
             scores = net(x).clamp(1e-7, 1.0)
-        loss = _loss(scores, labels, job.get("packed"))
+        target, taught = (labels, None) if labels.dim() == 2 else labels.unbind(1)
+        loss = _loss(scores, target, taught, job)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         net.constrain()
-        right = scores.argmax(1) == (labels if labels.dim() == 2 else labels[:, 0]).argmax(1)
+        right = scores.argmax(1) == target.argmax(1)
         found.append((loss.item(), right.float().mean().item()))
     return np.mean(found, axis=0).tolist()
 
 
-def _loss(scores, labels, packed):
+def _loss(scores, target, taught, job):
     """The divergence from the labels; where a teacher's scores stand beside them, as `zoo.compress.distill` has it."""
-    if labels.dim() == 2:
-        return _divergence(labels.clamp(1e-7, 1.0).log(), scores.log())
-    target, taught = labels.unbind(1)
-    alpha, temperature = packed["alpha"], packed["temperature"]
-    taught, tempered = (torch.log_softmax(held.clamp(min=1e-7).log() / temperature, 1) for held in (taught, scores))
     from_labels = _divergence(target.clamp(1e-7, 1.0).log(), scores.log())
+    if taught is None:
+        return from_labels
+    alpha, temperature = job["packed"]["alpha"], job["packed"]["temperature"]
+    taught, tempered = (torch.log_softmax(held.clamp(min=1e-7).log() / temperature, 1) for held in (taught, scores))
     return (1 - alpha) * temperature**2 * _divergence(taught, tempered) + alpha * from_labels
 
 

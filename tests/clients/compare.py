@@ -129,13 +129,14 @@ def _check_board(folder, told, runner, windows):
     names = re.search(r"enum Sensitivity \{ (.*?) \}", source)[1].split(", ")
     rows = re.findall(r"\{\s*([-\d,\s]+?),?\s*\},", source)
     lowest = np.array(dict(zip(names, rows, strict=True))["kMedium"].split(","), int)
-    on_board = stream.body.run_raw(stream.windows_of(windows)) >= lowest
-    scores = runner.run(windows)
+    raw, scores = stream.body.run_raw(stream.windows_of(windows)), runner.run(windows)
+    on_board, farthest = raw >= lowest, np.abs(stream.body.output.from_raw(raw) - scores).max()
     accepted = scores >= np.float32(told.thresholds)
     is_near = np.abs(scores - np.float32(told.thresholds)) <= BOARD_TOLERANCE
     alike = (on_board == accepted).all(axis=1)
     print(f"{folder.name}: micro/ accepts {on_board.any(axis=1).sum()} of {len(windows)} windows, "
-          f"{runner.kernels} {accepted.any(axis=1).sum()}; the same labels of {alike.sum()}")  # fmt: skip
+          f"{runner.kernels} {accepted.any(axis=1).sum()}; the same labels of {alike.sum()}; "
+          f"scores {farthest:.3f} apart at most")  # fmt: skip
     if not ((on_board == accepted) | is_near).all() or alike.mean() < LEAST_ALIKE:
         sys.exit(f"test-clients: {folder}: micro/ accepts other sounds than the file")
 

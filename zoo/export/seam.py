@@ -128,7 +128,7 @@ def with_8_bit_kernels(front):
     twin.set_weights(front.get_weights())
     chain = list(_chain(twin))
     for layer, behind in zip(chain, [*chain[1:], None]):
-        if isinstance(layer, (layers.Conv1D, layers.Conv2D)) and not isinstance(layer, layers.DepthwiseConv2D):
+        if type(layer) in (layers.Conv1D, layers.Conv2D):
             kernel, factor = layer.kernel.numpy(), _factor(behind)
             step = np.abs(kernel * factor).max(axis=tuple(range(kernel.ndim - 1))) / 127
             step = np.where(step > 0, step, 1) / factor
