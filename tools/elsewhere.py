@@ -9,8 +9,8 @@ they train), and packs what is next. When nothing is left to pack, the recipe it
     (there) python elsewhere_torch.py FOLDER RESULTS [--bfloat16]
 
 A training that has a teacher, or hears more than mixed crops (augmentation, outliers, classes in balance), is packed
-with what it hears in some epochs, which come again after them: half a gigabyte and more. One that keeps weights as they
-are, masks columns or knows several classes of a clip is refused.
+with what it hears in some epochs, which come again after them: half a gigabyte and more. One that masks columns or knows
+several classes of a clip is refused.
 """
 
 import argparse
@@ -69,8 +69,6 @@ def _job(stages, backbone, plan, name):
     front_end, waveforms = task.front_end, task.recipe.waveforms
     if task.recipe.masks or not isinstance(task.labelling, Multiclass):
         raise ZooError(f"{task.recipe.name}: masks, or several classes of a clip: elsewhere_torch.py knows neither")
-    if not all(layer.trainable for layer in backbone.layers):
-        raise ZooError(f"{task.recipe.name}: some of its layers keep their weights, which elsewhere_torch.py does not")
     first_of_kind, size_of_kind = pipeline.kinds_of(clips)
     window, weights = audio.level_window(front_end.sample_rate_hz)
     rng = np.random.default_rng(0)

@@ -96,6 +96,7 @@ class Norm(nn.Module):
 
     def __init__(self, kind, config, weights):
         super().__init__()
+        self.follows = config["trainable"]
         self.settings = {"momentum": 1 - config["momentum"], "eps": config["epsilon"]}
         weights = [torch.tensor(weight) for weight in weights]
         self.gamma = nn.Parameter(weights.pop(0)) if config["scale"] else None
@@ -104,7 +105,8 @@ class Norm(nn.Module):
         self.register_buffer("variance", weights[1])
 
     def forward(self, x):
-        return functional.batch_norm(x, self.mean, self.variance, self.gamma, self.beta, self.training, **self.settings)
+        follows = self.training and self.follows
+        return functional.batch_norm(x, self.mean, self.variance, self.gamma, self.beta, follows, **self.settings)
 
     def keras_weights(self):
         held = (self.gamma, self.beta, self.mean, self.variance)
@@ -185,7 +187,8 @@ class Net(nn.Module):
                 self.first = name
                 continue
             held = [weight.astype(np.float32) for weight in weights[name]]
-            self.layers[name] = KINDS.get(kind, Plain)(kind, layer["config"], held)
+            made = KINDS.get(kind, Plain)(kind, layer["config"], held)
+            self.layers[name] = made.requires_grad_(layer["config"]["trainable"])
             self.inputs[name] = [source[0] for source in layer["inbound_nodes"][0]]
 
     def forward(self, x):
