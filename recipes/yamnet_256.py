@@ -25,8 +25,8 @@ RECIPE = replace(
     },
     backbone=partial(yamnet.build, widths=yamnet.CUT_WIDTHS),
     micro=True,
-    # On eight classes of ESC-50 that ESC-10 has not, 120 epochs and a teacher each were worth a point or two.
-    variants={**full.RECIPE.variants, "taught": (Retrain("taught", plan=full.TRAIN.with_epochs(120)),)},
+    # Three folds of eight classes of ESC-50 that ESC-10 has not: 120 epochs 92.7 %, 480 epochs 93.8.
+    variants={**full.RECIPE.variants, "taught": (Retrain("taught", plan=full.TRAIN.with_epochs(480)),)},
 )
 
 if __name__ == "__main__":

@@ -139,25 +139,35 @@ def sound():
 
 # Files of some minutes each: begun first, so that no process is left alone with one at the end.
 LONGEST = (
-    "test_variants.py",
+    "recipes/test_variants.py",
     "test_contract.py",
-    "test_open_world.py",
-    "test_outliers.py",
-    "test_verify.py",
-    "test_run.py",
-    "test_folds.py",
-    "test_search.py",
-    "test_study.py",
+    "recipes/test_open_world.py",
+    "recipes/test_outliers.py",
+    "recipes/test_verify.py",
+    "recipes/test_run.py",
+    "recipes/test_folds.py",
+    "recipes/test_search.py",
+    "recipes/test_study.py",
 )
+SHARING = ("test_open_world.py", "test_outliers.py", "test_verify.py")  # what `told_of_the_world` exports once
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items):
+    rank = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """A file stays in one process, and those that share what is exported once stay together."""
-    sharing = {item.path for item in items if "told_of_the_world" in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("sharing" if item.path in sharing else item.path.stem))
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            path = super()._split_scope(nodeid)
+            return "sharing" if path.endswith(SHARING) else path
+
+    return Scheduling(config, log)
 
 
 def pytest_addoption(parser):
