@@ -5,6 +5,7 @@ The zoo is imported inside the fixtures: tests of its light parts are not kept w
 
 import csv
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,6 +136,33 @@ def sound():
     x = 0.3 * np.sin(2 * np.pi * (300 + 900 * at_s) * at_s) + rng.normal(0, 0.05, len(at_s))
     x[16_000:32_000] = 0
     return x.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def without_bars():
+    """A function: text -> its lines, without those of progress."""
+
+    def lines_of(text):
+        lines = re.split(r"[\r\n]+", text)
+        return [line for line in lines if line.strip() and not re.search(r"\d+%\|.*\|.*\d+/\d+ \[", line)]
+
+    return lines_of
+
+
+@pytest.fixture
+def refused(capfd, without_bars):
+    """A function (main, *arguments) -> the one line with which a command refuses; bars of progress may come before."""
+
+    def refuse(main, *arguments):
+        capfd.readouterr()  # what the test's own preparations wrote
+        with pytest.raises(SystemExit) as stopped:
+            main([*map(str, arguments)])
+        printed, told = capfd.readouterr()
+        lines = without_bars(told)
+        assert stopped.value.code == 2 and printed == "" and told.endswith("\n") and len(lines) == 1, told
+        return lines[0]
+
+    return refuse
 
 
 # Files of some minutes each: begun first, so that no process is left alone with one at the end.

@@ -9,8 +9,8 @@ they train), and packs what is next. When nothing is left to pack, the recipe it
     (there) python elsewhere_torch.py FOLDER RESULTS [--bfloat16]
 
 A training that has a teacher, or hears more than mixed crops (augmentation, outliers, classes in balance), is packed
-with what it hears in some epochs, which come again after them: half a gigabyte and more. One that masks columns or knows
-several classes of a clip is refused.
+with what it hears in some epochs, which come again after them: half a gigabyte and more. One that masks columns or
+knows several classes of a clip is refused.
 """
 
 import argparse

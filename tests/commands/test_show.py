@@ -41,15 +41,6 @@ def rows(capsys, *argv):
     return [tuple(line.split(None, 1)) for line in capsys.readouterr().out.splitlines()]
 
 
-def refusal(capsys, path):
-    with pytest.raises(SystemExit) as stopped:
-        main(["show", str(path)])
-    assert stopped.value.code == 2
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1
-    return told.err
-
-
 def test_a_file_is_told_as_it_describes_itself(folder, capsys):
     path = folder / "model.tflite"
     told = dict(rows(capsys, path))
@@ -110,12 +101,12 @@ def test_a_folder_is_all_of_its_files(folder, capsys):
     assert told[1]["metadata"] is None and told[1]["outputs"][0]["dtype"] == "int8"
 
 
-def test_what_is_no_model_gets_one_line(folder, tmp_path, capsys):
+def test_what_is_no_model_gets_one_line(folder, tmp_path, refused):
     (tmp_path / "notes.tflite").write_text("no model")
-    assert "the mark TFL3 is not there" in refusal(capsys, tmp_path / "notes.tflite")
-    assert "No such file" in refusal(capsys, tmp_path / "lacking.tflite")
+    assert "the mark TFL3 is not there" in refused(main, "show", tmp_path / "notes.tflite")
+    assert "No such file" in refused(main, "show", tmp_path / "lacking.tflite")
     (tmp_path / "empty").mkdir()
-    assert "no .tflite file in it" in refusal(capsys, tmp_path / "empty")
+    assert "no .tflite file in it" in refused(main, "show", tmp_path / "empty")
 
 
 def test_a_damaged_file_gets_one_line_or_is_shown(folder, tmp_path, capsys):

@@ -341,16 +341,7 @@ def test_arrays_that_were_left_out_are_made_on_demand(exported, tmp_path):
         add_arrays(tmp_path)
 
 
-def refusal(capsys, *arguments):
-    """What the command line says, in one line."""
-    with pytest.raises(SystemExit) as stopped:
-        main([*map(str, arguments)])
-    told = capsys.readouterr().err
-    assert stopped.value.code == 2 and told.count("\n") == 1
-    return told
-
-
-def test_bad_input_is_one_line_and_exit_code_2_and_writes_nothing(tmp_path, capsys):
+def test_bad_input_is_one_line_and_exit_code_2_and_writes_nothing(tmp_path, refused):
     (tmp_path / "cut.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(40))
     out = tmp_path / "out"
     for arguments, reason in (
@@ -359,15 +350,15 @@ def test_bad_input_is_one_line_and_exit_code_2_and_writes_nothing(tmp_path, caps
         (("export", tmp_path / "none.h5"), "needs --out, --sample-rate-hz, --labels, --clips"),
         (("export", tmp_path), "no micro/*.tflite"),
     ):
-        assert reason in refusal(capsys, *arguments)
+        assert reason in refused(main, *arguments)
         assert not out.exists()
 
 
-def test_labels_that_cannot_be_read_as_such_are_refused(tmp_path, capsys):
+def test_labels_that_cannot_be_read_as_such_are_refused(tmp_path, refused):
     for content, reason in (("Geräusch\n".encode("latin-1"), "is no UTF-8"), (b"a\n\nb\n", "line 2 is empty")):
         (tmp_path / "labels").write_bytes(content)
         flags = ("--out", tmp_path / "out", "--sample-rate-hz", 4_000, "--labels", tmp_path / "labels", "--clips", "c")
-        assert reason in refusal(capsys, "export", tmp_path / "none.h5", *flags)
+        assert reason in refused(main, "export", tmp_path / "none.h5", *flags)
 
 
 def test_labels_keep_their_letters_without_mark_or_empty_end(tmp_path):
@@ -377,10 +368,10 @@ def test_labels_keep_their_letters_without_mark_or_empty_end(tmp_path):
     assert read_labels(tmp_path / "labels") == ["Geräusch", 'a"; #error']
 
 
-def test_overwrite_replaces_an_exported_folder_and_no_other(tmp_path, capsys):
+def test_overwrite_replaces_an_exported_folder_and_no_other(tmp_path, refused):
     (tmp_path / "holiday.jpg").write_text("precious")
     flags = ("--sample-rate-hz", 4_000, "--labels", "labels", "--clips", "clips", "--overwrite")
-    assert "to replace an exported folder" in refusal(capsys, "export", "none.h5", "--out", tmp_path, *flags)
+    assert "to replace an exported folder" in refused(main, "export", "none.h5", "--out", tmp_path, *flags)
     assert (tmp_path / "holiday.jpg").exists()
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,15 +68,6 @@ def run(made, light, tmp_path_factory):
     done = light("bench", made, *flags)
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(out.read_text())
-
-
-def refusal(capsys, *argv):
-    """The last line with which the command line refuses; the ones above are progress."""
-    with pytest.raises(SystemExit) as stopped:
-        main(["bench", *map(str, argv)])
-    told = capsys.readouterr()
-    assert stopped.value.code == 2 and told.out == "" and "Traceback" not in told.err
-    return re.split(r"[\r\n]", told.err.strip())[-1]
 
 
 def test_a_run_is_as_the_schema_describes_it(run):
@@ -150,10 +140,10 @@ def test_a_file_without_a_rate_has_no_real_time(made):
     [(None, "no such file"), (b"", "LiteRT cannot run it"), (b"A note, not a model, of some length.", "LiteRT cannot")],
     ids=["missing", "empty", "note"],
 )
-def test_what_is_no_model_gets_one_line_and_no_file(content, line, tmp_path, capsys):
+def test_what_is_no_model_gets_one_line_and_no_file(content, line, tmp_path, refused):
     if content is not None:
         (tmp_path / "odd.tflite").write_bytes(content)
-    told = refusal(capsys, tmp_path / "odd.tflite", "--json", tmp_path / "run.json")
+    told = refused(main, "bench", tmp_path / "odd.tflite", "--json", tmp_path / "run.json")
     assert line in told and "odd.tflite" in told and not (tmp_path / "run.json").exists()
 
 
@@ -169,17 +159,17 @@ def test_what_is_no_model_gets_one_line_and_no_file(content, line, tmp_path, cap
         (["another.tflite", "--target", "tflm"], "takes one MODEL"),
     ],
 )
-def test_flags_that_do_not_fit_are_refused(flags, line, made, capsys):
-    assert line in refusal(capsys, made / "model.tflite", *flags)
+def test_flags_that_do_not_fit_are_refused(flags, line, made, refused):
+    assert line in refused(main, "bench", made / "model.tflite", *flags)
 
 
-def test_a_model_of_several_inputs_gets_one_line(tmp_path, capsys):
+def test_a_model_of_several_inputs_gets_one_line(tmp_path, refused):
     add = tf.function(lambda one, other: one + other)
     ends = (tf.TensorSpec((1, 4), name=name) for name in ("one", "other"))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([add.get_concrete_function(*ends)], add)
     (tmp_path / "pair.tflite").write_bytes(converter.convert())
-    assert "pair.tflite: it takes several inputs" in refusal(capsys, tmp_path / "pair.tflite")
+    assert "pair.tflite: it takes several inputs" in refused(main, "bench", tmp_path / "pair.tflite")
 
 
-def test_a_folder_without_models_gets_one_line(tmp_path, capsys):
-    assert "no model.tflite and no model_int8.tflite" in refusal(capsys, tmp_path)
+def test_a_folder_without_models_gets_one_line(tmp_path, refused):
+    assert "no model.tflite and no model_int8.tflite" in refused(main, "bench", tmp_path)

@@ -52,15 +52,6 @@ def report(made):
     return microcontroller.report(made / "int8.tflite")
 
 
-def refusal(capsys, *argv):
-    """The one line with which the command line refuses."""
-    with pytest.raises(SystemExit) as stopped:
-        main(["bench", "--target", "tflm", *map(str, argv)])
-    told = capsys.readouterr()
-    assert stopped.value.code == 2 and told.out == "" and told.err.count("\n") == 1, told
-    return told.err
-
-
 def test_bytes_and_multiplies_of_each_operator_are_those_counted_by_hand(report):
     rows = [(row["operator"], row["bytes"], row["macs"]) for row in report["files"][0]["operators"]]
     assert rows == [
@@ -167,14 +158,14 @@ def test_json_holds_the_numbers_that_are_printed(made, tmp_path, capsys):
     assert {board["sram_needed_bytes"] for board in report["boards"]} <= told
 
 
-def test_the_picture_is_written_and_neither_file_replaced_unasked(made, tmp_path, capsys):
+def test_the_picture_is_written_and_neither_file_replaced_unasked(made, tmp_path, capfd, refused):
     picture = tmp_path / "memory.png"
     arguments = ["bench", str(made / "exported"), "--target", "tflm", "--picture", str(picture)]
     main(arguments)
-    capsys.readouterr()
+    capfd.readouterr()
     assert picture.read_bytes().startswith(b"\x89PNG")
     picture.write_bytes(b"mine")
-    assert "--overwrite" in refusal(capsys, made / "int8.tflite", "--picture", picture)
+    assert "--overwrite" in refused(main, "bench", "--target", "tflm", made / "int8.tflite", "--picture", picture)
     assert picture.read_bytes() == b"mine"
     main([*arguments, "--overwrite"])
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -189,23 +180,23 @@ def test_the_picture_is_written_and_neither_file_replaced_unasked(made, tmp_path
         ("zeros.tflite", b"\0\0\0\0TFL3" + bytes(100), "damaged"),
     ],
 )
-def test_what_is_no_model_gets_one_line_and_no_file(name, content, line, tmp_path, capsys):
+def test_what_is_no_model_gets_one_line_and_no_file(name, content, line, tmp_path, refused):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    told = refusal(capsys, tmp_path / name, "--json", tmp_path / "report.json")
+    told = refused(main, "bench", "--target", "tflm", tmp_path / name, "--json", tmp_path / "report.json")
     assert line in told and name in told and not (tmp_path / "report.json").exists()
 
 
-def test_a_file_that_is_cut_short_gets_one_line(made, tmp_path, capsys):
+def test_a_file_that_is_cut_short_gets_one_line(made, tmp_path, refused):
     (tmp_path / "cut.tflite").write_bytes((made / "int8.tflite").read_bytes()[:-500])
-    assert "cut short" in refusal(capsys, tmp_path / "cut.tflite")
+    assert "cut short" in refused(main, "bench", "--target", "tflm", tmp_path / "cut.tflite")
 
 
-def test_a_folder_without_a_model_gets_one_line(made, tmp_path, capsys):
-    assert "no micro/body.tflite" in refusal(capsys, tmp_path)
+def test_a_folder_without_a_model_gets_one_line(made, tmp_path, refused):
+    assert "no micro/body.tflite" in refused(main, "bench", "--target", "tflm", tmp_path)
     (tmp_path / "micro").mkdir()
     (tmp_path / "micro/body.tflite").write_bytes((made / "int8.tflite").read_bytes())
-    assert "no front end" in refusal(capsys, tmp_path)
+    assert "no front end" in refused(main, "bench", "--target", "tflm", tmp_path)
 
 
 def test_an_operator_that_litert_has_optimised_alone_is_no_damage(tmp_path):
@@ -221,27 +212,29 @@ def test_multiplies_of_a_fused_lstm_are_those_of_its_eight_matrices():
     assert sum(operator.macs for operator in read.operators) == 20 * 4 * (4 * 3 + 3 * 3)
 
 
-def test_a_folder_that_an_older_zoo_wrote_gets_one_line(made, tmp_path, capsys):
+def test_a_folder_that_an_older_zoo_wrote_gets_one_line(made, tmp_path, refused):
     for name in ("frontend", "body"):
         (tmp_path / "micro").mkdir(exist_ok=True)
         (tmp_path / f"micro/{name}.tflite").write_bytes((made / f"exported/micro/{name}.tflite").read_bytes())
-    assert "settings.h: not there, or not as this zoo writes it; export the model again" in refusal(capsys, tmp_path)
+    told = refused(main, "bench", "--target", "tflm", tmp_path)
+    assert "settings.h: not there, or not as this zoo writes it; export the model again" in told
 
 
-def test_open_shapes_are_refused_and_an_open_batch_is_not(tmp_path, capsys):
+def test_open_shapes_are_refused_and_an_open_batch_is_not(tmp_path, refused):
     for name, steps in (("open", None), ("batch", 20)):
         sound = keras.Input((steps, 4), name="sound")
         model = keras.Model(sound, layers.Conv1D(3, 5, name="conv")(sound))
         (tmp_path / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-    assert "shape (-1, -1, 4) is open" in refusal(capsys, tmp_path / "open.tflite")
+    assert "shape (-1, -1, 4) is open" in refused(main, "bench", "--target", "tflm", tmp_path / "open.tflite")
     assert microcontroller.report(tmp_path / "batch.tflite")["files"][0]["macs"] == 16 * 3 * 5 * 4
 
 
-def test_a_model_that_no_arena_holds_gets_one_line(tmp_path, capsys):
+def test_a_model_that_no_arena_holds_gets_one_line(tmp_path, refused):
     """One convolution from 256 MiB to as many."""
     image = keras.Input((8_192, 8_192, 1), name="image")
     (tmp_path / "huge.tflite").write_bytes(tflite.to_float(keras.Model(image, layers.Conv2D(1, 1)(image))))
-    assert re.search(r"needs [\d,]+ B of arena at once", refusal(capsys, tmp_path / "huge.tflite"))
+    told = refused(main, "bench", "--target", "tflm", tmp_path / "huge.tflite")
+    assert re.search(r"needs [\d,]+ B of arena at once", told)
 
 
 def test_a_damaged_file_gives_a_report_or_a_zoo_error_never_a_crash(made):

@@ -1,6 +1,7 @@
 """`--classes`: a data set's first classes alone; with it XNOR-Net runs from end to end."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -51,9 +52,7 @@ def test_xnor_counts_its_products_and_runs_as_c_and_in_int8(exported, workplace)
 
 
 @pytest.mark.parametrize("count", ["1", "10"])
-def test_no_class_to_tell_apart_and_no_class_left_out_are_refused(workplace, monkeypatch, capsys, count):
+def test_no_class_to_tell_apart_and_no_class_left_out_are_refused(workplace, monkeypatch, count, refused):
     monkeypatch.chdir(workplace)
-    with pytest.raises(SystemExit) as exit:
-        main(xnor_micro_acdnet.RECIPE, [*ASKED, "--classes", count])
-    assert exit.value.code == 2
-    assert f"--classes {count}: 2 to 9 of this data set" in capsys.readouterr().err
+    told = refused(partial(main, xnor_micro_acdnet.RECIPE), *ASKED, "--classes", count)
+    assert f"--classes {count}: 2 to 9 of this data set" in told

@@ -65,7 +65,7 @@ def test_the_files_tell_of_the_class_and_its_threshold(enrolled):
     assert dict(zip(classifier.labels, classifier.thresholds)) == told["rejection"]["points"]["medium"]["thresholds"]
     assert '"chirp"' in (enrolled / "micro" / "labels.cc").read_text()
     assert (enrolled / "labels.txt").read_text().splitlines()[-1] == "chirp"
-    assert told["enrolled"][0]["recordings"] == 4 and told["enrolled"][0]["left_out_right"] <= 4
+    assert told["enrolled"][0]["recordings"] == 4 and told["enrolled"][0]["left_out_right"] >= 3
 
 
 def test_the_new_class_is_heard(workplace, enrolled):

@@ -44,14 +44,6 @@ def metrics(exported):
     return json.loads((exported / "metrics.json").read_text())
 
 
-def refusal(capsys, *flags):
-    with pytest.raises(SystemExit) as stop:
-        main(RECIPE, [*FLAGS, *flags])
-    told = capsys.readouterr().err
-    assert stop.value.code == 2 and told.count("\n") == 1
-    return told
-
-
 def test_each_fold_tests_a_model_of_its_own(exported):
     weights = [
         keras.models.load_model(exported / "folds" / f"{fold}.h5", compile=False).get_weights() for fold in (1, 2)
@@ -119,26 +111,27 @@ def test_frozen_weights_stay_and_the_head_is_trained(workplace, exported):
     assert metrics["licence"] == "CC BY 3.0" and "head alone" in metrics["steps"][0]["step"]
 
 
-def test_weights_that_have_heard_the_test_clips_are_refused(exported, capsys):
-    told = refusal(capsys, "--fold", "2", "--init-from", str(exported), "--out", "heard")
+def test_weights_that_have_heard_the_test_clips_are_refused(exported, refused):
+    told = refused(partial(main, RECIPE), *FLAGS, "--fold", "2", "--init-from", str(exported), "--out", "heard")
     assert "tested on fold 1" in told and "same --fold" in told
 
 
-def test_freezing_needs_weights_to_keep(capsys):
-    assert "--init-from, which is not given" in refusal(capsys, "--freeze", "--out", "other")
+def test_freezing_needs_weights_to_keep(refused):
+    assert "--init-from, which is not given" in refused(partial(main, RECIPE), *FLAGS, "--freeze", "--out", "other")
 
 
-def test_weights_of_another_model_are_refused(workplace, capsys):
+def test_weights_of_another_model_are_refused(workplace, refused):
     folder = workplace / "other"
     folder.mkdir()
     model = keras.Sequential([keras.Input((4,)), keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])])
     model.save(folder / "model.h5", save_format="h5")
     (folder / "metrics.json").write_text(json.dumps({"model": "tiny", "dataset": "dots", "labels": [], "test_fold": 1}))
-    assert "no layer of tiny fits" in refusal(capsys, "--init-from", str(folder), "--out", "never")
+    told = refused(partial(main, RECIPE), *FLAGS, "--init-from", folder, "--out", "never")
+    assert "no layer of tiny fits" in told
 
 
-def test_a_fold_that_is_not_there_is_refused(capsys):
-    assert "no fold 7" in refusal(capsys, "--fold", "7", "--out", "seventh")
+def test_a_fold_that_is_not_there_is_refused(refused):
+    assert "no fold 7" in refused(partial(main, RECIPE), *FLAGS, "--fold", "7", "--out", "seventh")
 
 
 def test_a_fold_in_a_process_of_its_own_is_the_fold_of_a_single_process(workplace, exported, tmp_path, monkeypatch):
@@ -207,8 +200,8 @@ def test_the_command_of_one_training_is_the_whole_one_restricted_to_it():
     assert "--jobs" not in args.command and "--seeds 3 --seed=7" in args.command
 
 
-def test_no_seeds_and_jobs_beside_other_machines_are_refused(capsys, monkeypatch):
-    assert "'0' is no number from 1 on" in refusal(capsys, "--seeds", "0", "--out", "never")
+def test_no_seeds_and_jobs_beside_other_machines_are_refused(monkeypatch, refused):
+    assert "'0' is no number from 1 on" in refused(partial(main, RECIPE), *FLAGS, "--seeds", "0", "--out", "never")
     monkeypatch.setenv("TF_CONFIG", "{}")
     monkeypatch.setattr("recipes.run.distribution.strategy", lambda: None)
-    assert "TF_CONFIG joins several" in refusal(capsys, "--jobs", "2", "--out", "never")
+    assert "TF_CONFIG joins several" in refused(partial(main, RECIPE), *FLAGS, "--jobs", "2", "--out", "never")

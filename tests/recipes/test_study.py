@@ -125,9 +125,7 @@ def test_endings_are_compared_where_all_else_is_the_same(studied, tmp_path):
     assert not claim.endswith("| retrained |")
 
 
-def test_a_cell_that_is_not_in_the_grid_is_refused_with_one_that_is(studied, monkeypatch, capfd):
+def test_a_cell_that_is_not_in_the_grid_is_refused_with_one_that_is(studied, monkeypatch, refused):
     monkeypatch.chdir(studied)
-    with pytest.raises(SystemExit):
-        study("--cells", "hybrid-80")
-    told = capfd.readouterr().err.strip().splitlines()[-1]
+    told = refused(lambda flags: study(*flags), "--cells", "hybrid-80")
     assert "hybrid-80" in told and next(reversed(GRID)) in told

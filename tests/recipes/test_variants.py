@@ -124,13 +124,13 @@ def test_a_run_that_is_killed_while_it_prunes_ends_with_the_same_files(workplace
         assert (again / "exported" / folder.name / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_the_command_of_finished_folders_says_so_and_leaves_them(workplace, exported, monkeypatch, capfd):
+def test_the_command_of_finished_folders_says_so_and_leaves_them(workplace, exported, monkeypatch, capfd, refused):
     monkeypatch.chdir(workplace)
     before = {path: path.stat().st_mtime_ns for folder in exported.values() for path in folder.iterdir()}
     main(RECIPE, [*FLAGS, "--variants", "micro,micro_qat", "--allow-no-gain"])
     assert capfd.readouterr().out.count("finished before") == 2
     assert {path: path.stat().st_mtime_ns for folder in exported.values() for path in folder.iterdir()} == before
-    assert "--overwrite" in refusal(capfd, RECIPE, "--variants", "micro", "--allow-no-gain")
+    assert "--overwrite" in refused(partial(main, RECIPE), *FLAGS, "--variants", "micro", "--allow-no-gain")
 
 
 # Bad input, in this process
@@ -143,31 +143,24 @@ def fresh(workplace, tmp_path, monkeypatch):
     return tmp_path
 
 
-def refusal(capfd, recipe, *flags):
-    with pytest.raises(SystemExit) as stopped:
-        main(recipe, [*FLAGS, *flags])
-    line = capfd.readouterr().err.strip().splitlines()[-1]
-    assert stopped.value.code == 2 and line.startswith("python -m recipes.acdnet: ")
-    return line
-
-
-def test_a_teacher_without_a_pupil_is_refused_before_any_work(fresh, capfd):
-    assert "--teacher" in refusal(capfd, RECIPE, "--variants", "base,micro", "--teacher", "nobody.h5")
+def test_a_teacher_without_a_pupil_is_refused_before_any_work(fresh, refused):
+    assert "--teacher" in refused(partial(main, RECIPE), *FLAGS, "--variants", "base,micro", "--teacher", "nobody.h5")
     assert not (fresh / "runs").exists()
 
 
-def test_a_teacher_that_is_not_there_is_refused(fresh, capfd):
-    assert "nobody.h5" in refusal(capfd, RECIPE, "--variants", "micro_distilled", "--teacher", "nobody.h5")
+def test_a_teacher_that_is_not_there_is_refused(fresh, refused):
+    told = refused(partial(main, RECIPE), *FLAGS, "--variants", "micro_distilled", "--teacher", "nobody.h5")
+    assert "nobody.h5" in told
     assert not (fresh / "exported").exists()
 
 
-def test_a_step_that_does_not_pay_ends_the_run_and_is_named(fresh, capfd, monkeypatch):
+def test_a_step_that_does_not_pay_ends_the_run_and_is_named(fresh, monkeypatch, refused):
     class Boast(Retrain):
         lowers = ("bytes",)
 
     monkeypatch.setattr(payoff, "cost_of", lambda _: payoff.Cost(1, 1, 1, 1))
     recipe = replace(RECIPE, variants={"base": (), "vain": (Boast("retrained"),)})
-    line = refusal(capfd, recipe, "--variants", "vain", "--epochs", "1")
+    line = refused(partial(main, recipe), *FLAGS, "--variants", "vain", "--epochs", "1")
     assert "Boast" in line and "bytes" in line and "--allow-no-gain" in line
     assert not (fresh / "exported" / "acdnet_vain-esc10").exists()
 

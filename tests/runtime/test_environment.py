@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.runtime.environment import Finding, Machine, environment, this_machine
+from zoo.runtime.environment import Machine, environment, this_machine
 
 PI = Machine(
     python=(3, 11, 2),
@@ -101,7 +101,6 @@ def test_a_device_without_tensorflow_hears_nothing_of_it():
 def test_this_machine_is_seen_as_it_is():
     machine = this_machine()
     assert machine.python == sys.version_info[:3] and machine.packages["numpy"] == np.__version__
-    assert all(isinstance(finding, Finding) for finding in environment())
 
 
 def test_looking_around_imports_none_of_what_is_looked_for():

@@ -12,7 +12,6 @@ import soundfile
 import soxr
 
 from zoo.errors import ZooError
-from zoo.runtime import faults as module
 from zoo.runtime.faults import NAMES, faults, true_rate
 
 LSB = 2.0**-15
@@ -345,7 +344,3 @@ def test_the_rate_that_a_driver_keeps_is_told_by_the_clock(stated, delivered, sa
 def test_a_rate_that_cannot_be_measured_is_refused(numbers):
     with pytest.raises(ZooError, match="listen for a second"):
         true_rate(*numbers)
-
-
-def test_the_doctors_modules_need_numpy_alone():
-    assert not {"scipy", "soxr", "soundfile", "tensorflow"} & set(vars(module))
