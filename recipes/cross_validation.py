@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from recipes import flags
 from recipes.fold import export_fold
-from recipes.task import begun_with, is_exported, is_finished
+from recipes.task import inputs, is_exported, is_finished
 from zoo import __version__, decisions, distribution, jobs
 from zoo.atomic import whole_folder
 from zoo.errors import ZooError
@@ -32,7 +32,7 @@ def cross_validate(task, trainings, folders):
     args = task.args
     if task.labelling.metric != "accuracy":  # which decisions tell, and those are what a training leaves
         raise ZooError(f"{task.labelling.metric} is not pooled over folds and seeds; pass one --fold and one --seed")
-    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, args)}
+    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, task)}
     if not folders:
         return
     staged = _staged(task)
@@ -91,6 +91,6 @@ def collect(exported, folder, builder, args):
 
 def _staged(task):
     """Where the trainings of a command are exported to: of another command, or of other settings, they are others."""
-    settings = (task.args.command, begun_with(task.args), task.plan, task.recipe.waveforms, task.front_end, __version__)
+    settings = (task.args.command, inputs(task), task.plan, task.recipe.waveforms, task.front_end, __version__)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
     return task.runs / "folds" / f"{task.builder.builder_config.name}-{key}"

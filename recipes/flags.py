@@ -1,6 +1,7 @@
 """The command line that all recipes share."""
 
 import argparse
+import os
 import re
 import shlex
 from pathlib import Path
@@ -26,6 +27,38 @@ def parse(recipe, argv):
     repeats = without([word for word in argv if word != "--overwrite"], "--jobs", "--out")
     args.argv, args.command = argv, _command(parser.prog, repeats)
     return parser, args
+
+
+def check(recipe, args):
+    """Raises: ZooError for flags that contradict each other, or that nothing would heed."""
+    given = {word.partition("=")[0] for word in args.argv}
+    variants, is_study, is_one = args.variants.split(","), args.study is not None, "TF_CONFIG" not in os.environ
+    unknown = [variant for variant in variants if variant not in recipe.variants]
+    if unknown:
+        raise ZooError(f"{recipe.name}: no variant {unknown[0]!r}; choose of {', '.join(recipe.variants)}")
+    if args.teacher and not is_study and not any(map(recipe.is_taught, variants)):
+        raise ZooError(f"--teacher: none of {args.variants} is taught; see --help for those that are")
+    for flag, is_given, of_it in (
+        ("--init-from", args.init_from, ("--freeze",)),
+        ("--outliers", args.outliers, ("--background",)),
+        ("--study", is_study, ("--cells",)),
+        ("--search", args.search, ("--tuner", "--trials", "--flash", "--sram", "--macs")),
+    ):
+        for other in of_it:
+            if other in given and not is_given:
+                raise ZooError(f"{other} is of {flag}, which is not given")
+    if args.jobs > 1 and not is_one:
+        raise ZooError(
+            "--jobs shares one machine out, TF_CONFIG joins several for one training: do without one of them"
+        )
+    if is_study and args.search:
+        raise ZooError("--study and --search: one at a time")
+    if (is_study or args.search) and (args.fold == "all" or not is_one):
+        raise ZooError("--study and --search compare on one test fold: pass --fold N, and no TF_CONFIG")
+    if args.search and (args.jobs > 1 or args.seeds > 1):
+        raise ZooError(
+            "--search trains one candidate at a time, of one seed; several machines share it: docs/search.md"
+        )
 
 
 def for_one(recipe, args, seed, fold, out, left_out=()):

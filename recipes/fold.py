@@ -8,7 +8,7 @@ import numpy as np
 
 from recipes import held_out
 from recipes.stages import Stages
-from recipes.task import begun_with, is_finished
+from recipes.task import inputs, is_finished
 from zoo import assembly, distribution, evaluation, prototypes, transfer
 from zoo.atomic import whole_folder
 from zoo.export import card, golden, keras_files, open_world_card, provenance
@@ -24,7 +24,7 @@ def export_fold(task, fold, folders):
     Raises: ZooError for bad input, before any work whose result it would spoil.
     """
     recipe, args, front_end, builder = task.recipe, task.args, task.front_end, task.builder
-    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, args)}
+    folders = {variant: folder for variant, folder in folders.items() if not is_finished(folder, task)}
     if not folders:
         return
     train, validation, test = task.split(fold)
@@ -110,8 +110,7 @@ def _asked(task, fold, folder, made, train, test):
         "command": args.command,
         "paper": recipe.paper,
         "licence": _licence(task),
-        "begun_with": begun_with(args),
-        "data_fingerprint": builder.builder_config.name,
+        **inputs(task),
         "skipped_files": list(builder.info.metadata["skipped"]),
         "versions": versions(),
     }
@@ -122,7 +121,7 @@ def _ledger(task, train, validation, test):
     parts = {"train": train, "validation": validation, "test": test}
     parts = {part: (clips, task.labelling.told(clips.targets)) for part, clips in parts.items()}
     if task.outliers:
-        clips, names = task.outliers.clips, task.outliers.class_names
+        clips, names = task.outliers_for(train), task.outliers.class_names
         parts["outliers"] = clips, [names[number] for number in clips.targets]
     return parts
 

@@ -23,15 +23,11 @@ class Outliers:
     clips: corpus.Clips
     class_names: tuple  # by which their targets count
 
-    def beside(self, clips, background, seed):
-        """The clips that train, with outliers drawn to them: as many or, as the class of number `background`, as many
-        as one of the other classes has.
-        """
-        wanted = len(clips) if background is None else round(len(clips) / len(np.unique(clips.targets)))
-        count = min(wanted, len(self.clips))
-        drawn = np.random.default_rng(seed).choice(len(self.clips), count, replace=False)
-        target = corpus.NO_CLASS if background is None else background
-        return clips.with_others(self.clips.where(np.sort(drawn)), target)
+    def drawn(self, clips, are_a_class, seed):
+        """Those that train beside `clips`: as many or, where they are a class, as many as one of the others has."""
+        wanted = round(len(clips) / len(np.unique(clips.targets))) if are_a_class else len(clips)
+        drawn = np.random.default_rng(seed).choice(len(self.clips), min(wanted, len(self.clips)), replace=False)
+        return self.clips.where(np.sort(drawn))
 
 
 def load(args, labels, sample_rate_hz, cache):

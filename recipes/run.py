@@ -4,7 +4,6 @@ in one folder.
 Whatever is unfinished lies in runs/, and the same command goes on from there.
 """
 
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from recipes import cross_validation, flags, held_out, outliers, settings
 from recipes.fold import export_fold
 from recipes.search import own, run_search
 from recipes.study import run_study
-from recipes.task import Task, folder_name, is_exported
+from recipes.task import Task, folder_name, refuse_another
 from zoo import corpus, datasets, distribution, transfer
 from zoo.atomic import full_disk_told
 from zoo.errors import ZooError
@@ -48,31 +47,12 @@ def run(recipe, args):
     """
     recipe = as_asked(recipe, args)
     variants = args.variants.split(",")
-    unknown = [variant for variant in variants if variant not in recipe.variants]
-    if unknown:
-        raise ZooError(f"{recipe.name}: no variant {unknown[0]!r}; choose of {', '.join(recipe.variants)}")
+    flags.check(recipe, args)
     is_study = args.study is not None
-    if args.teacher and not is_study and not any(map(recipe.is_taught, variants)):
-        raise ZooError(f"--teacher: none of {args.variants} is taught; see --help for those that are")
-    if args.freeze and not args.init_from:
-        raise ZooError("--freeze keeps the weights of --init-from, which is not given")
-    if args.jobs > 1 and "TF_CONFIG" in os.environ:
-        raise ZooError(
-            "--jobs shares one machine out, TF_CONFIG joins several for one training: do without one of them"
-        )
     is_grid = is_study or args.search
-    if is_study and args.search:
-        raise ZooError("--study and --search: one at a time")
-    if is_grid and (args.fold == "all" or "TF_CONFIG" in os.environ):
-        raise ZooError("--study and --search compare on one test fold: pass --fold N, and no TF_CONFIG")
-    if args.search and (args.jobs > 1 or args.seeds > 1):
-        raise ZooError(
-            "--search trains one candidate at a time, of one seed; several machines share it: docs/search.md"
-        )
     folders = {} if is_grid else {variant: args.out / folder_name(recipe, variant, args) for variant in variants}
     for folder in folders.values():
-        if folder.exists() and not args.overwrite and not is_exported(folder, args):
-            raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
+        refuse_another(folder, args)
     if args.out.exists() and not args.out.is_dir():
         raise ZooError(f"{args.out} is no folder; pass another --out")
 
@@ -112,8 +92,6 @@ def prepared(recipe, args, runs):
     if args.open_world:
         world = open_world.load(*args.open_world, task.labels, front_end.sample_rate_hz, runs / "cache", args.skip_bad)
         task = replace(task, world=world)
-    if args.background and not args.outliers:
-        raise ZooError("--background makes a class of --outliers, which is not given")
     if args.outliers:
         task = replace(
             task, outliers=outliers.load(args, builder.class_names, front_end.sample_rate_hz, runs / "cache")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from recipes import settings
 from recipes.stages import Stages
+from recipes.task import refuse_another
 from zoo import assembly
 from zoo.atomic import whole_folder
 from zoo.compress import search
@@ -35,8 +36,8 @@ def run_search(task, fold):
     """
     recipe, args = task.recipe, task.args
     folder = args.out / f"{recipe.name}-{args.dataset}-search"
-    if folder.exists() and not args.overwrite and not search.is_worker():
-        raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
+    if not search.is_worker():
+        refuse_another(folder, args)
     budget = search.Budget(args.flash, args.sram, args.macs)
     present = settings.of(recipe, args.front_end)
     space = {name: choices for name, choices in recipe.search.items() if name in present}  # of a front end that has it

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.backend import keras
 
-from recipes.task import Task, begun_with
+from recipes.task import Task, digest_of
 from zoo import assembly, corpus, pipeline, teachers, training, transfer
 from zoo.augment import SpecAugment
 from zoo.compress import distill
@@ -92,7 +92,7 @@ class Stages:
             task.plan,
             waveforms,
             task.recipe.masks,
-            begun_with(task.args),
+            digest_of(task.args.init_from),
             task.args.freeze,
             *task.args.set.items(),
             *([task.outliers.fingerprint, task.args.background] if task.outliers else ()),
@@ -102,7 +102,7 @@ class Stages:
 
     def _step(self, made, key):
         variant, step = key[-1]
-        taught_by = [self.task.args.teacher or "base" for _, step in key if getattr(step, "taught", False)]
+        taught_by = [digest_of(self.task.args.teacher) or "base" for _, step in key if getattr(step, "taught", False)]
         name = f"{type(step).__name__}-{self.digest(key, *taught_by)}"
         history, pruning, elsewhere = list(made.history), made.pruning, ""
 

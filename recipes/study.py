@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from recipes import flags
 from recipes.pruning import GRID
 from recipes.stages import Stages
-from recipes.task import model_name
+from recipes.task import model_name, refuse_another
 from zoo import assembly, decisions, jobs
 from zoo.atomic import whole_file, whole_folder
 from zoo.errors import ZooError
@@ -33,8 +33,7 @@ def run_study(task, fold):
         raise ZooError(f"--study compares nets by accuracy, not by {task.labelling.metric}: pass another --dataset")
     cells = chosen(args.cells)
     folder = args.out / f"{model_name(task.recipe, args)}-{args.dataset}-pruning"
-    if folder.exists() and not args.overwrite:
-        raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
+    refuse_another(folder, args)
     seeds = range(args.seed, args.seed + args.seeds)
     if args.jobs > 1:
         _side_by_side(task, fold, cells, seeds)

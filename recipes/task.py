@@ -7,6 +7,7 @@ from typing import Any
 
 from recipes.recipe import Recipe
 from zoo import corpus, distribution, labelling, training, transfer
+from zoo.errors import ZooError
 from zoo.export.folder import Quantisation
 from zoo.judging import Judging
 
@@ -44,8 +45,12 @@ class Task:
         """What a net trains on that learns `clips`: those, and outliers where some are asked for."""
         if not self.outliers:
             return clips
-        background = len(self.labels) - 1 if self.args.background else None
-        return self.outliers.beside(clips, background, self.args.seed)
+        target = len(self.labels) - 1 if self.args.background else corpus.NO_CLASS
+        return clips.with_others(self.outliers_for(clips), target)
+
+    def outliers_for(self, clips):
+        """The outliers that train beside `clips`."""
+        return self.outliers.drawn(clips, self.args.background, self.args.seed)
 
     def run_folder(self, fold):
         """Where the trainings of one seed lie whose test fold this is."""
@@ -86,22 +91,45 @@ def folder_name(recipe, variant, args):
     return f"{model_name(recipe, args)}{'' if variant == 'base' else f'_{variant}'}-{args.dataset}"
 
 
-def is_exported(folder, args):
-    """Whether a run of this command, killed later, had finished the folder."""
+def refuse_another(folder, args, **more):
+    """Raises: ZooError where the folder is there, unless `is_exported`: the command and `more` are what it tells."""
+    if folder.exists() and not args.overwrite and not is_exported(folder, args, **more):
+        raise ZooError(f"{folder} exists; pass --overwrite to replace it, or another --out")
+
+
+def is_exported(folder, args, **more):
+    """Whether a run of this command, killed later, had finished the folder. more: what else it is to tell of itself."""
     if args.overwrite or not (folder / "metrics.json").is_file():
         return False
-    metrics = json.loads((folder / "metrics.json").read_text())
-    return (metrics["command"], metrics.get("begun_with")) == (args.command, begun_with(args))
+    metrics, asked = json.loads((folder / "metrics.json").read_text()), {"command": args.command, **more}
+    return {name: metrics.get(name) for name in asked} == asked
 
 
-def begun_with(args):
-    """The digest of the weights of --init-from, whose path no command tells; None without them."""
-    return transfer.digest(args.init_from) if args.init_from else None
+def digest_of(path):
+    """The digest of the weights that --init-from or --teacher names, whose path no command tells; None without one."""
+    return transfer.digest(path) if path else None
 
 
-def is_finished(folder, args):
-    """`is_exported`, as the chief has it, and told."""
-    is_finished = distribution.of_chief(int(is_exported(folder, args)), distribution.strategy())
+def inputs(task):
+    """What a command goes by and names no place of, as metrics.json tells it: prints of sounds, digests of weights."""
+    args = task.args
+    return {
+        "data_fingerprint": task.builder.builder_config.name,
+        "outliers_fingerprint": task.outliers and task.outliers.fingerprint,
+        "open_world_fingerprint": task.world and task.world.fingerprint,
+        "begun_with": digest_of(args.init_from),
+        "taught_by": digest_of(args.teacher),
+    }
+
+
+def is_finished(folder, task):
+    """`is_exported`, of the same inputs, as the chief has it, and told.
+
+    Raises: ZooError where the same command made the folder of others.
+    """
+    told = inputs(task)
+    refuse_another(folder, task.args, **told)
+    is_finished = distribution.of_chief(int(is_exported(folder, task.args, **told)), distribution.strategy())
     if is_finished:
         print(f"{folder}: finished before by this command; --overwrite makes it again")
     return is_finished

@@ -186,9 +186,11 @@ def main(argv=None):
     recipe = importlib.import_module(f"recipes.{args.recipe}").RECIPE
     _, asked = flags.parse(recipe, args.arguments)
     recipe = run.as_asked(recipe, asked)
+    flags.check(recipe, asked)
     task, trainings = run.prepared(recipe, asked, distribution.own(run.RUNS))
     args.folder.mkdir(parents=True, exist_ok=True)
-    samples = f"{asked.dataset}-{task.front_end.sample_rate_hz}.flac"
+    told = f"{task.builder.builder_config.name}-{task.front_end.sample_rate_hz}-{recipe.waveforms.trim_db}"
+    samples = f"{asked.dataset}-{told}.flac"
     if not (args.folder / samples).exists():
         sound = np.asarray(task.clips.samples)
         soundfile.write(args.folder / samples, sound, task.front_end.sample_rate_hz, "PCM_16", compression_level=1.0)

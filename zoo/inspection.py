@@ -199,7 +199,9 @@ def look_at(builder_class, folder):
     Raises: ZooError if the folder has not the data set's layout, or none of its clips can be used.
     """
     rows, classes = builder_class.rows(folder), tuple(builder_class.labels(folder))
-    shown = {classes[i] for i in np.linspace(0, len(classes) - 1, min(MOST_EXAMPLES, len(classes))).round().astype(int)}
+    present = {label for row in rows for label in _labels(row)}
+    heard = [name for name in classes if name in present]
+    shown = {heard[i] for i in np.linspace(0, len(heard) - 1, min(MOST_EXAMPLES, len(heard))).round().astype(int)}
     clips, kept, prints, broken, examples = [], [], [], {}, {}
     for row in bar(rows, desc=f"{builder_class.name}: look at clips", unit="clip"):
         try:
@@ -243,6 +245,10 @@ def _start(samples, sample_rate_hz):
     return samples[: int(LONGEST_S * sample_rate_hz)].mean(axis=1)
 
 
+def _labels(row):
+    return (row.label,) if isinstance(row.label, str) else tuple(row.label)
+
+
 def _measured(row, samples, sample_rate_hz):
     report, start = doctor.look_at(samples, sample_rate_hz, thorough=False), _start(samples, sample_rate_hz)
     statistics, file = report.statistics, soundfile.info(row.path)
@@ -250,7 +256,7 @@ def _measured(row, samples, sample_rate_hz):
     is_silent = too_low or statistics.rms_dbfs == LOWEST_DBFS
     return Clip(
         file=row.file,
-        labels=(row.label,) if isinstance(row.label, str) else tuple(row.label),
+        labels=_labels(row),
         fold=row.fold,
         source=row.source,
         seconds=len(samples) / sample_rate_hz,

@@ -99,6 +99,22 @@ def test_what_cannot_be_is_refused(told_of_the_world, monkeypatch, flags, told, 
     assert not Path("refused").exists()
 
 
+def test_the_same_command_over_other_sounds_is_another_run(told_of_the_world, metrics, monkeypatch, refused):
+    world = told_of_the_world
+    monkeypatch.chdir(world.workplace)
+    shutil.copytree("noises", "moved")
+    shutil.copytree("noises", "others")
+    shutil.copy("others/audio/cow0.wav", "others/audio/hen0.wav")
+    before = world.folder.stat().st_mtime_ns
+
+    def over(sounds):
+        return [*world.flags[:-1], f"esc50:{sounds}", "--epochs", "2", "--reject", "2"]
+
+    main(world.recipe, over("moved"))
+    assert "exists; pass --overwrite" in refused(partial(main, world.recipe), *over("others"))
+    assert world.folder.stat().st_mtime_ns == before
+
+
 def test_false_alarms_are_events_in_hours_of_other_sounds(metrics):
     found = metrics["false_alarms"]
     # 1 s each; the last window ends with the last clip, but for a part of a hop

@@ -39,16 +39,17 @@ def outliers():
 
 
 def test_outliers_are_as_many_as_there_are_clips_and_as_a_class_as_many_as_one_has(known, outliers):
-    both = outliers.beside(known, None, seed=0)
+    drawn = outliers.drawn(known, False, seed=0)
+    assert len(drawn) == 6 and len(outliers.drawn(known, True, seed=0)) == 2
+    both = known.with_others(drawn, corpus.NO_CLASS)
     assert both.targets.tolist() == [corpus.NO_CLASS] * 6 + [0, 0, 1, 1, 1, 2]
-    assert outliers.beside(known, 3, seed=0).targets.tolist() == [0, 0, 1, 1, 1, 2, 3, 3]
     for i, name in enumerate(both.files):  # each is heard as itself
         length, number = map(int, name.split("-"))
         assert len(both.waveform(i)) == length and (both.waveform(i) * 32_768 == number).all()
 
 
 def test_an_outlier_trains_towards_scores_that_are_all_the_same(known, outliers):
-    both = outliers.beside(known, None, seed=0)
+    both = known.with_others(outliers.drawn(known, False, seed=0), corpus.NO_CLASS)
     waveforms = pipeline.Waveforms(mix="none")
     batches = pipeline.mixed_crops(both, 10, 3, waveforms, 0, 6, 0, 1)
     labels = np.concatenate([labels for _, labels in batches])
@@ -100,7 +101,7 @@ def test_a_background_is_the_last_label_and_no_sound_is_accepted_as_it(run):
 
 
 @pytest.mark.parametrize("flags, told", [
-    (("--background",), "--background makes a class of --outliers, which is not given"),
+    (("--background",), "--background is of --outliers, which is not given"),
     (("--outliers", "esc50:noises", "--open-world", "esc50:noises"), "what trains is no unknown sound"),
     (("--outliers", "esc10:tones"), "holds no clip of other classes"),
 ])  # fmt: skip

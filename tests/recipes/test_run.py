@@ -344,6 +344,8 @@ def test_a_single_fold_that_leaves_nothing_to_train_on_is_refused(fresh, refused
         (("--data-dir", "esc10"), "--dataset"),
         ((*ESC10, "--eppochs", "3"), "--eppochs"),
         ((*ESC10, "--epoch", "3"), "--epoch"),  # no guessing of flags that are cut short
+        ((*ESC10, "--trials", "5"), "--trials is of --search, which is not given"),
+        ((*ESC10, "--variants", "bigger"), "no variant 'bigger'"),
         ((*ESC10, "--epochs", "0"), "0 epochs"),
         ((*ESC10, "--epochs", "many"), "many"),
         ((*ESC10, "--variants", "base,tiny"), "tiny"),

@@ -178,6 +178,8 @@ def test_a_robustness_curve_that_fell_beyond_its_interval_is_told(folder):
     row["accuracy"] = before["robustness"]["noise"]["0 dB"]["model.h5"]["low"] - 0.01
     assert [line.split(":")[0] for line in verification.fallen(now, before)] == ["noise 0 dB, model.h5"]
     assert not list(verification.fallen(before, before))
+    unmeasured = list(verification.fallen({}, before))
+    assert unmeasured and all(line.endswith("before, and not measured now") for line in unmeasured)
 
 
 def test_what_no_recipe_exported_is_refused_in_one_line(tmp_path, verify):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from zoo.report import shipped
+from zoo.errors import ZooError
+from zoo.report import runs, shipped
 
 ROW = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "bytes": 1_000}
 TEXT = f"# Zoo\n\n{shipped.BEGIN}stale\n{shipped.END}\nbehind\n"
@@ -45,6 +46,18 @@ def test_each_model_and_each_peer_has_a_row_and_the_rest_stays(shop, tmp_path):
     assert "| Other | esc50, fold 4 | 84.50 | 74.00 |  | 156,288 | 311,072 of arena |" in text
     assert "bell" not in text  # made by `make demo`, and not kept
     assert (tmp_path / "docs" / shipped.PICTURE).exists()
+
+
+def test_what_the_zoo_exports_without_a_test_by_accuracy_has_no_row(shop, tmp_path):
+    tagger = {"metric": "mAP", "files": {shipped.APP_FILE: {"mAP": 0.3}}}
+    text = shop(tiny={}, tagger=tagger, mine={"dataset": "folder"})
+    foreign = tmp_path / "exported" / "foreign"
+    foreign.mkdir()
+    (foreign / "metrics.json").write_text(json.dumps({"command": "python -m zoo export net.h5", "files": {}}))
+    shipped.write(tmp_path / "docs", tmp_path / "exported", tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text() == text and "tagger" not in text
+    with pytest.raises(ZooError, match="give the folder that a recipe exported"):
+        runs.add_runs([foreign], tmp_path / "docs")
 
 
 def test_of_several_folds_the_pooled_figures_stand(shop):

@@ -33,6 +33,8 @@ def add(commands):
 def _doctor(args):
     if not 0 < args.seconds <= 60 or not 1 <= args.channels <= 64:
         raise ZooError("--seconds takes up to 60, --channels 1 to 64")
+    if args.files and (args.device, args.channels, args.seconds) != (None, 1, 5):
+        raise ZooError("--device, --channels and --seconds are of a microphone: pass them without files")
     told = _recordings(args) if args.files else _this_machine(args)
     if args.json:
         print(json.dumps(told, indent=2))

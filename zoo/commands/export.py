@@ -47,7 +47,7 @@ def _export(args):
         "--clips": args.clips,
     }
     if args.model.is_dir():
-        if any(needed.values()):
+        if any((*needed.values(), args.seam, args.mel, args.overwrite)):
             raise ZooError(f"{args.model} is an exported folder: it takes no other flags")
         from zoo.export.folder import add_arrays
 

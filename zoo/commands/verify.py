@@ -43,6 +43,8 @@ def _verify(args):
 
     path, told = args.folder / "metrics.json", provenance.read(args.folder)
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if args.open_world and not args.data_dir:
+        raise ZooError("--open-world is judged beside the test clips: pass --data-dir, too")
     if args.data_dir:
         if recorded is None and told["open_world"] and not args.open_world:
             raise ZooError(f"{path}: to write it anew takes --open-world, too: {told['open_world']}, when it was made")
@@ -57,8 +59,10 @@ def _verify(args):
         held = {name: figures for name, figures in recorded.items() if name not in left_out}
         wrong += _told("figures", verification.unlike(held, measured))
     if args.before:
+        if recorded is None and not args.data_dir:
+            raise ZooError(f"{path}: not there, and --before compares what it tells; --data-dir writes it anew")
         before = json.loads((args.before / "metrics.json").read_text(encoding="utf-8"))
-        wrong += _told("robustness", verification.fallen(recorded, before))
+        wrong += _told("robustness", verification.fallen(recorded or measured, before))
     if wrong:
         raise SystemExit(1)
 

@@ -47,6 +47,14 @@ def find(name, cache, data_dir=None):
     return builder_class, builder_class.obtain(Path(cache)) if data_dir is None else Path(data_dir)
 
 
+_SKIPPED = "-skip_bad"
+
+
+def are_bad_skipped(fingerprint):
+    """Whether data of this fingerprint were loaded with skip_bad."""
+    return fingerprint.endswith(_SKIPPED)
+
+
 def load(name, cache, data_dir=None, skip_bad=False):
     """The prepared TFDS builder of data set `name`; its config's name is the data's fingerprint.
 
@@ -58,7 +66,7 @@ def load(name, cache, data_dir=None, skip_bad=False):
     builder_class, folder = find(name, cache, data_dir)
     fingerprint = builder_class.fingerprint(folder)
     labels = tuple(builder_class.labels(folder))
-    source = Source(name=fingerprint + "-skip_bad" * skip_bad, folder=folder, skip_bad=skip_bad, labels=labels)
+    source = Source(name=fingerprint + _SKIPPED * skip_bad, folder=folder, skip_bad=skip_bad, labels=labels)
     builder = builder_class(data_dir=Path(cache) / "tfds", config=source)
     tfds.disable_progress_bar()  # the builders show their own, and TFDS's are many
     with redirect_stdout(io.StringIO()):  # TFDS tells of downloads there, of which there are none

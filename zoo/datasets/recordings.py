@@ -55,7 +55,7 @@ class Split(NamedTuple):
 
 
 class Recordings(tfds.core.GeneratorBasedBuilder):
-    """One TFDS split for each fold. `info.metadata["skipped"]` names the files that --skip-bad left out."""
+    """One TFDS split for each fold. `info.metadata["skipped"]` names the files that were left out."""
 
     VERSION = tfds.core.Version("1.0.0")
     TASK = ""  # what there is to tell apart, in a few words

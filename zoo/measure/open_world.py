@@ -25,6 +25,7 @@ class World:
     """Clips of other sounds than a model's own."""
 
     dataset: str
+    fingerprint: str
     unknown: corpus.Clips  # of classes that the model does not have
     noises: corpus.Clips  # of `NOISES`: none, where there are no such classes
     class_names: tuple  # by which their targets count
@@ -43,7 +44,7 @@ def load(name, folder, labels, sample_rate_hz, cache, skip_bad=False):
     is_unknown = ~is_noise & ~np.isin(names[clips.targets], labels)
     if not is_unknown.any():
         raise ZooError(f"--open-world {name}: holds no clip of other classes than the model's and {', '.join(NOISES)}")
-    return World(name, clips.where(is_unknown), clips.where(is_noise), builder.class_names)
+    return World(name, builder.builder_config.name, clips.where(is_unknown), clips.where(is_noise), builder.class_names)
 
 
 def measure(world, folder, model, test, scores, judging, temperature=None):

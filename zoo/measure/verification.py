@@ -30,7 +30,7 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
     folder, told = Path(folder), provenance.read(folder)
     if "enrolled" in told:
         raise ZooError(f"{folder}: no clips tested it since a class was enrolled; do without --data-dir")
-    builder = datasets.load(told["dataset"], cache, data_dir, bool(told["skipped_files"]))
+    builder = datasets.load(told["dataset"], cache, data_dir, datasets.are_bad_skipped(told["data_fingerprint"]))
     if builder.builder_config.name != told["data_fingerprint"]:
         raise ZooError(
             f"{data_dir}: other clips than those of {folder} (fingerprint {builder.builder_config.name}, there "
@@ -40,9 +40,7 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
     if told["labels"] != list(builder.class_names):  # of its first classes alone
         clips = clips.where(clips.targets < len(told["labels"]))
     judges = _judging(told, builder)
-    world = open_world_dir and open_world.load(
-        told["open_world"], open_world_dir, told["labels"], told["sample_rate_hz"], cache, bool(told["skipped_files"])
-    )
+    world = open_world_dir and _world(told, open_world_dir, cache)
 
     train, validation, test = clips.split(builder, told["test_fold"])
     calibration, _ = corpus.unmixed_crops(
@@ -61,6 +59,16 @@ def measured_again(folder, data_dir, cache, open_world_dir=None):
         validations = [_of_training(path, clips.split(builder, fold), judges) for (_, fold), path in trained.items()]
         metrics["cross_validation"] = pooled.figures(trained, validations, told["seed"])
     return json.loads(json.dumps(metrics))
+
+
+def _world(told, folder, cache):
+    """The `World` of a provenance.json."""
+    recorded = told.get("open_world_fingerprint")  # folders of before 0.10.0 do not tell
+    are_bad_skipped = datasets.are_bad_skipped(recorded or told["data_fingerprint"])
+    world = open_world.load(told["open_world"], folder, told["labels"], told["sample_rate_hz"], cache, are_bad_skipped)
+    if recorded and world.fingerprint != recorded:
+        raise ZooError(f"{folder}: other clips than those of --open-world, when it was made; pass the same")
+    return world
 
 
 def _judging(told, builder):
@@ -120,6 +128,9 @@ def fallen(metrics, before):
     for kind, changes in before.get("robustness", {}).items():
         for value, of_files in changes.items():
             for file, row in of_files.items():
-                now = metrics["robustness"][kind][value][file]["accuracy"]
-                if row["low"] is not None and now < row["low"]:
-                    yield f"{kind} {value}, {file}: {now:.2%}, under {row['low']:.2%} to {row['high']:.2%} before"
+                now = metrics.get("robustness", {}).get(kind, {}).get(value, {}).get(file)
+                if now is None:
+                    yield f"{kind} {value}, {file}: {row['accuracy']:.2%} before, and not measured now"
+                elif row["low"] is not None and now["accuracy"] < row["low"]:
+                    before_it = f"{row['low']:.2%} to {row['high']:.2%} before"
+                    yield f"{kind} {value}, {file}: {now['accuracy']:.2%}, under {before_it}"

@@ -40,14 +40,17 @@ def add_runs(folders, results=RESULTS):
 
     A row whose card stood in the same folder is replaced.
 
-    Raises: ZooError naming the first folder without a metrics.json.
+    Raises: ZooError naming the first folder that no recipe exported.
     """
     rows = {folder_name(row): row for row in read_runs(results)}
     for folder in folders:
         path = Path(folder) / "metrics.json"
         if not path.is_file():
             raise ZooError(f"{path}: not there; give the folder that a recipe exported")
-        row = {name: str(value) for name, value in _row(json.loads(path.read_text())).items()}
+        metrics = json.loads(path.read_text())
+        if not {"steps", "files"} <= metrics.keys():
+            raise ZooError(f"{path}: tells of no training and its test; give the folder that a recipe exported")
+        row = {name: str(value) for name, value in _row(metrics).items()}
         name = folder_name(row)
         rows[name] = row
         kept = results / name

@@ -17,9 +17,15 @@ KERAS_FILE, APP_FILE, STREAM = "model.h5", "model_int8.tflite", ("micro/body.tfl
 
 
 def write(results=RESULTS, exported=EXPORTED, readme=README):
-    """Writes the picture, and the table between its marks in the README."""
+    """Writes the picture, and the table between its marks in the README, of what a recipe judged by accuracy."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(exported).glob("*/metrics.json"))]
-    models = [metrics for metrics in found if metrics["dataset"] not in MADE_HERE and metrics.get("files")]
+    models = [
+        metrics
+        for metrics in found
+        if metrics.get("dataset", "folder") not in MADE_HERE
+        and metrics.get("files")
+        and metrics.get("metric", "accuracy") == "accuracy"
+    ]
     peers = csv_file.read(results / PEERS)
     if not models:
         return
