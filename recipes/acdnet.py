@@ -21,19 +21,9 @@ from zoo.compress.qat import QuantizeAware
 from zoo.compress.retrain import Retrain
 from zoo.frontends import LogMel, Raw
 from zoo.models import acdnet
-from zoo.pipeline import Waveforms
 from zoo.training import Plan
 
-TRAIN = Plan(
-    epochs=2_000,
-    batch_size=64,
-    learning_rate=0.1,
-    warmup_epochs=10,
-    drops_at=(0.3, 0.6, 0.9),
-    momentum=0.9,
-    weight_decay=5e-4,
-    loss="kl_divergence",
-)
+TRAIN = Plan()
 # The paper gives neither the rate nor, after the sparsifying, the epochs of its fine-tuning.
 FINE_TUNE = replace(TRAIN, epochs=20, learning_rate=0.01, warmup_epochs=0, drops_at=(0.5, 0.9))
 WHILE_PRUNING = replace(FINE_TUNE, drops_at=(1.0,))  # the rate stays; its epochs follow from the channels
@@ -52,7 +42,6 @@ RECIPE = Recipe(
     },
     backbone=acdnet.build,
     seam=acdnet.SEAM,
-    waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=TRAIN,
     study=PruningStudy(FINE_TUNE, WHILE_PRUNING, channels_per_step=32),
     quick_epochs=6,

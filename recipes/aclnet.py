@@ -17,7 +17,6 @@ from zoo.compress.magnitude import Sparsify
 from zoo.compress.retrain import Retrain
 from zoo.frontends import Raw
 from zoo.models import aclnet
-from zoo.pipeline import Waveforms
 
 RECIPE = Recipe(
     name="aclnet",
@@ -25,7 +24,6 @@ RECIPE = Recipe(
     front_ends={"raw": Raw(sample_rate_hz=20_000, num_samples=30_225)},  # 1.51 s
     backbone=aclnet.build,
     seam=aclnet.SEAM,
-    waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=TRAIN,
     quick_epochs=2,
     variants={

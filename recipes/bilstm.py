@@ -14,7 +14,6 @@ from recipes.recipe import Recipe
 from recipes.run import main
 from zoo.frontends import LogMel, Raw
 from zoo.models import bilstm
-from zoo.pipeline import Waveforms
 
 RECIPE = Recipe(
     name="bilstm",
@@ -24,7 +23,6 @@ RECIPE = Recipe(
         "raw": Raw(sample_rate_hz=20_000, num_samples=30_200, shape=(151, 200, 1)),
     },
     backbone=bilstm.build,
-    waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=melcnn.ADAM,
     quick_epochs=15,
     micro=False,  # it hears its window from both ends: no stream

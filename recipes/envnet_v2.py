@@ -14,7 +14,6 @@ from recipes.run import main
 from zoo.compress.magnitude import Sparsify
 from zoo.frontends import Raw
 from zoo.models import envnet_v2
-from zoo.pipeline import Waveforms
 
 RECIPE = Recipe(
     name="envnet_v2",
@@ -22,7 +21,6 @@ RECIPE = Recipe(
     front_ends={"raw": Raw(sample_rate_hz=44_100, num_samples=66_650)},  # 1.51 s
     backbone=envnet_v2.build,
     seam=envnet_v2.SEAM,
-    waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=TRAIN,
     quick_epochs=1,
     variants={

@@ -17,7 +17,6 @@ from zoo.compress.magnitude import Sparsify
 from zoo.compress.qat import QuantizeAware
 from zoo.frontends import LogMel
 from zoo.models import mobilenet_v3
-from zoo.pipeline import Waveforms
 from zoo.training import Plan
 
 # ex_audioset.py's, whose epoch is 100,000 clips; its ramp down is a straight line after 80 epochs.
@@ -50,7 +49,6 @@ RECIPE = Recipe(
         "mel_16k": LogMel(num_samples=32_240, num_mels=64, log="natural"),
     },
     backbone=partial(mobilenet_v3.build, width=0.4),
-    waveforms=Waveforms(max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
     train=TRAIN,
     quick_epochs=10,
     variants={

@@ -18,10 +18,10 @@ class Recipe:
     paper: str
     front_ends: dict[str, Raw | LogMel | MFCC]  # what --front-end chooses from; the first is the default
     backbone: Callable  # (input_shape, num_classes) -> Keras model
-    waveforms: Waveforms
     train: Plan
     quick_epochs: int  # of --quick
     variants: dict[str, tuple]  # exported variant -> the steps that make it, after those of a variant named first
+    waveforms: Waveforms = Waveforms()
     seam: str = ""  # the backbone's layer where sound has become columns over time; "": its input is that already
     masks: Masks | None = None  # over the front end's columns, while the net trains
     micro: bool = True  # whether micro/ is made of it: not where no board holds it, or TFLM lacks an operator

@@ -47,7 +47,7 @@ RECIPE = Recipe(
         ),
     },
     backbone=partial(resnet.build, **resnet.RESNET_152),
-    waveforms=Waveforms(mix="none", max_stretch=1.25, max_gain_db=6.0, eval_crops=10),
+    waveforms=Waveforms(mix="none"),
     train=TRAIN,
     quick_epochs=2,
     settling_crops=320,  # 7 GB of memory at 151 norms

@@ -12,7 +12,7 @@ from threading import Lock
 from zoo.backend import tf
 
 from zoo import hearing
-from zoo.errors import ZooError
+from zoo.errors import ZooError, first_line
 from zoo.frontends import LogMel
 from zoo.runtime.embedding import embedding_model
 from zoo.runtime.interpreter import LiteRT
@@ -45,10 +45,9 @@ def published(file, content, front_end):
         else:
             name, embed = "YAMNet", _yamnet(content)
     except (ZooError, ValueError, RuntimeError, struct.error) as error:  # of a file that is cut short, too
-        reason = str(error).strip().partition("\n")[0]
         raise ZooError(
-            f"{file}: neither YAMNet nor the speech embedding ({reason}); pass YAMNet's published .tflite, or the "
-            "embedding_model.tflite of openWakeWord"
+            f"{file}: neither YAMNet nor the speech embedding ({first_line(error)}); pass YAMNet's published .tflite, "
+            "or the embedding_model.tflite of openWakeWord"
         ) from error
 
     @tf.function(input_signature=[tf.TensorSpec((None, front_end.num_samples), tf.float32)])

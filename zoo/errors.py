@@ -9,6 +9,11 @@ class Diverged(ZooError):
     """A training whose loss or weights are no numbers any more."""
 
 
+def first_line(error):
+    """What an exception says first: libraries tell of their own insides behind it."""
+    return str(error).strip().partition("\n")[0]
+
+
 def one_line(error):
     """What an exception says, on one line; of one that says nothing the name of its class."""
     return " ".join(str(error).split()) or type(error).__name__

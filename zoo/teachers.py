@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from zoo import corpus, embeddings, hearing, pipeline
-from zoo.errors import ZooError
+from zoo.errors import ZooError, first_line
 from zoo.export import keras_files
 from zoo.progress import bar
 
@@ -59,8 +59,9 @@ def _zoo_model(file, labelling, clips, front_end):
         with tf.device("CPU"):  # Dataset.map runs there, and finds no weight that lies elsewhere
             model = keras_files.load_exported(file)
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ZooError(f"teacher {file}: no exported model, or not all that lies beside one: {reason}") from error
+        raise ZooError(
+            f"teacher {file}: no exported model, or not all that lies beside one: {first_line(error)}"
+        ) from error
     labels = labelling.labels
     for its_class, students in zip_longest(known, labels, fillvalue="none"):
         if its_class != students:

@@ -34,8 +34,8 @@ def test_what_is_too_short_is_no_event():
 
 def test_the_signals_end_is_the_end_of_what_is_heard_then():
     events, hysteresis = follow([[0, 0], [0.7, 0]])
-    assert events == [] and hysteresis.begun == ["dog"]
-    assert hysteresis.close(7.5) == [Event(1.0, 7.5, "dog", 0.7)] and hysteresis.begun == []
+    assert events == [] and hysteresis.close(7.5) == [Event(1.0, 7.5, "dog", 0.7)]
+    assert hysteresis.close(8.0) == []
 
 
 @pytest.mark.parametrize(

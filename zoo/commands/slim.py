@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from zoo.command_line import add_command, refuse_existing
-from zoo.errors import ZooError
 
 SLIM = """\
 Rewrites an int8 .tflite file for TFLM, and for no other runtime, so that it takes less flash and gives the same bytes:
@@ -31,11 +30,7 @@ def _slim(args):
     from zoo.export import slim, untrusted
 
     refuse_existing(args.out, args.overwrite)
-    model = args.model.read_bytes()
-    try:
-        untrusted.open_file(model)
-    except ZooError as error:
-        raise ZooError(f"{args.model}: {error}") from error
+    model = untrusted.read(args.model)
     slimmed = slim.slim(model, tables=not args.keep_kernels)
     if len(slimmed.model) < len(model):
         with whole_file(args.out) as unfinished:

@@ -34,13 +34,10 @@ def _strips(args):
     refuse_existing(args.out, args.overwrite)
     if args.check < 1 or args.max_extra < 0:
         raise ZooError("--check takes 1 or more, --max-extra 0 or more")
-    model = args.model.read_bytes()
     try:
-        untrusted.open_file(model)
+        model = untrusted.read(args.model)
     except untrusted.NotForTflm:
-        pass  # LiteRT can: the arena is reckoned
-    except ZooError as error:
-        raise ZooError(f"{args.model}: {error}") from error
+        model = args.model.read_bytes()  # LiteRT can: the arena is reckoned
     stripped = strips.in_strips(model, args.max_extra, args.check)
     if stripped.stretches:
         with whole_file(args.out) as unfinished:

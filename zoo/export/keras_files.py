@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from zoo.calls import arguments_of, ids_of, nodes_of
-from zoo.errors import ZooError
+from zoo.errors import ZooError, first_line
 from zoo.frontends import KAPRE_LAYERS
 
 # Kernels may differ between the two, and nothing else: the scores of softmax are at most 1, others are held against
@@ -46,7 +46,7 @@ def load(path):
         model = keras.models.load_model(path, custom_objects=KAPRE_LAYERS, compile=False)
         theirs = model
     except OSError as error:
-        raise ZooError(f"{path}: not there, or no Keras model: {_first_line(error)}") from error
+        raise ZooError(f"{path}: not there, or no Keras model: {first_line(error)}") from error
     except Exception as error:  # Keras 2 raises whatever the other's format makes it stumble over
         model, theirs = _from_keras3(path, error)
     shapes = [tuple(tensor.shape[1:]) for tensor in (*model.inputs, *model.outputs)]
@@ -99,7 +99,7 @@ def called(model, *given, copies=None):
         except ZooError:
             raise  # of a layer inside
         except Exception as error:  # whatever another's layer raises
-            raise ZooError(f"{layer.name}, a {type(layer).__name__}, cannot be copied: {_first_line(error)}") from error
+            raise ZooError(f"{layer.name}, a {type(layer).__name__}, cannot be copied: {first_line(error)}") from error
         tensors.update(zip(node.flat_output_ids, tf.nest.flatten(made)))
     return [tensors[i] for i in ids_of(model.outputs)]
 
@@ -121,7 +121,7 @@ def _from_keras3(path, error):
         theirs = Keras3(path)
         config, weights = theirs.describe()
     except ZooError as other:
-        raise ZooError(f"{path}: neither Keras 2 opens it ({_first_line(error)}) nor Keras 3: {other}") from other
+        raise ZooError(f"{path}: neither Keras 2 opens it ({first_line(error)}) nor Keras 3: {other}") from other
     return _rebuilt(config, weights, path), theirs.run
 
 
@@ -149,7 +149,7 @@ def _rebuilt(config, weights, path):
         except Exception as reason:  # whatever Keras 2 stumbles over
             raise ZooError(
                 f"{path}: was written by Keras 3, and {name}, a {kind}, is not understood here "
-                f"({_first_line(reason)}); save the model with TF_USE_LEGACY_KERAS=1 as .h5"
+                f"({first_line(reason)}); save the model with TF_USE_LEGACY_KERAS=1 as .h5"
             ) from reason
         tensors.update({(name, number, i): tensor for i, tensor in enumerate(tf.nest.flatten(made))})
     names = [spec["config"]["name"] for spec in config["layers"]]
@@ -230,10 +230,6 @@ def _settings(kind, settings):
 def _as_scope(name):
     """The name, as Keras 2 can have it."""
     return re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.-]", "_", name).lstrip("_") or "layer"
-
-
-def _first_line(error):
-    return str(error).strip().partition("\n")[0]
 
 
 def save(model, folder):

@@ -50,6 +50,16 @@ def open_file(model: bytes) -> Opened:
     return opened
 
 
+def read(path):
+    """The bytes of a file that `open_file` opens. Raises: its errors, which begin with the path."""
+    model = path.read_bytes()
+    try:
+        open_file(model)
+    except ZooError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return model
+
+
 def open_files(models):
     """For each file its `Opened`, or the ZooError that `open_file` raises."""
     with tempfile.TemporaryDirectory() as folder:

@@ -46,11 +46,6 @@ class Hysteresis:
         self._on, self._off = (np.broadcast_to(np.float32(ends), len(labels)) for ends in (detection.on, detection.off))
         self._begun = {}  # number of a label -> (onset in seconds, highest score)
 
-    @property
-    def begun(self):
-        """The labels whose event has begun and not ended."""
-        return [self._labels[number] for number in self._begun]
-
     def feed(self, time_s, scores):
         """The events that end at `time_s`. Shape: scores (labels,)"""
         ended = []

@@ -6,7 +6,7 @@ Needs sounddevice, of the extra `audio`, and PortAudio.
 import queue
 import time
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, first_line
 from zoo.runtime.extras import extra
 
 BLOCK_S = 0.05
@@ -40,7 +40,7 @@ class Microphone:
             found = self._sounddevice.query_devices(self.device, "input")
         except (ValueError, self._sounddevice.PortAudioError) as error:
             name = "" if self.device is None else f" {self.device!r}"
-            raise Unplugged(f"no microphone{name}: {_first_line(error)}") from error
+            raise Unplugged(f"no microphone{name}: {first_line(error)}") from error
         if found["max_input_channels"] < self.channels:
             raise ZooError(f"{found['name']}: has {found['max_input_channels']} channels, not {self.channels}")
         self.name, self.sample_rate_hz = found["name"], round(found["default_samplerate"])
@@ -87,8 +87,4 @@ class Microphone:
             raise Unplugged(f"{self.name}: gave nothing for {SILENT_S:g} s") from None
         except self._sounddevice.PortAudioError as error:
             kind = Unplugged if self._has_given else ZooError  # a rate that it refuses is not worth waiting for
-            raise kind(f"{self.name}: {_first_line(error)}") from error
-
-
-def _first_line(error):
-    return str(error).partition("\n")[0]
+            raise kind(f"{self.name}: {first_line(error)}") from error
