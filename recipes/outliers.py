@@ -30,17 +30,14 @@ class Outliers:
         return self.clips.where(np.sort(drawn))
 
 
-def load(args, labels, sample_rate_hz, cache):
-    """The `Outliers` of the command line, for a model of these labels.
+def load(name, folder, labels, sample_rate_hz, cache, skip_bad=False):
+    """The `Outliers` of a data set, for a model of these labels. folder, cache, skip_bad: as of `datasets.load`.
 
-    Raises: ZooError where it holds no other class, and where the same clips are to test that they are unknown.
+    Raises: ZooError where it holds no other class.
     """
-    name, folder = args.outliers
-    builder = datasets.load(name, cache, folder, args.skip_bad)
+    builder = datasets.load(name, cache, folder, skip_bad)
     if builder.MULTI_LABEL:
         raise ZooError(f"--outliers {name}: a clip that may have any label has perhaps a known one; pass another")
-    if args.open_world == args.outliers:
-        raise ZooError(f"--outliers {name}: what trains is no unknown sound of --open-world; pass another")
     clips, names = corpus.clips_at(builder, sample_rate_hz, cache), np.array(builder.class_names)
     clips = clips.where(~np.isin(names[clips.targets], labels))
     if not len(clips):

@@ -89,13 +89,15 @@ def prepared(recipe, args, runs):
     task = Task(recipe, args, plan, front_end, quantisation, builder, clips, runs)
     if builder.MULTI_LABEL and (args.reject or args.open_world or args.outliers):
         raise ZooError("--reject, --open-world and --outliers are for clips of one class each, not of any number")
+    others = (front_end.sample_rate_hz, runs / "cache", args.skip_bad)
     if args.open_world:
-        world = open_world.load(*args.open_world, task.labels, front_end.sample_rate_hz, runs / "cache", args.skip_bad)
-        task = replace(task, world=world)
+        task = replace(task, world=open_world.load(*args.open_world, task.labels, *others))
     if args.outliers:
-        task = replace(
-            task, outliers=outliers.load(args, builder.class_names, front_end.sample_rate_hz, runs / "cache")
-        )
+        task = replace(task, outliers=outliers.load(*args.outliers, builder.class_names, *others))
+        if task.world and task.world.fingerprint == task.outliers.fingerprint:
+            raise ZooError(
+                f"--outliers {args.outliers[0]}: what trains is no unknown sound of --open-world; pass another"
+            )
     if args.reject:
         held_out.check(task, test_folds[0])
     if args.init_from:

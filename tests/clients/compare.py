@@ -86,7 +86,7 @@ def _tell(path, clips, scores_path):
     runner, arrays = LiteRT(model), {}
     (num_samples,) = runner.input_shape
     sounds = _lengths(clips, told.sample_rate_hz, num_samples)
-    if told.thresholds and path.name == "model_int8.tflite" and has_stream(path.parent):
+    if told.thresholds and path.name == "model_int8.tflite" and has_stream(path.parent / "micro"):
         sounds += _of_the_test_fold(path.parent, told.sample_rate_hz, num_samples)
         _check_board(path.parent, told, runner, np.concatenate([_windows(sound, num_samples)[:1] for sound in sounds]))
     for number, waveform in enumerate(sounds):

@@ -109,16 +109,16 @@ def _check(path, head, crops):
 
 def _write_micro(folder, new_folder, labelling, new):
     """micro/ with the new head; a body of signs in C is left out, as its head is no file that could be rewritten."""
-    if not (folder / "body.tflite").exists() and not (folder / "model.tflite").exists():
+    whole, body = folder / "model.tflite", folder / "body.tflite"
+    if not (whole.exists() or body.exists()):
         return
     new_folder.mkdir()
-    whole = folder / "model.tflite"
     if whole.exists():
         micro.write_model(with_head(whole.read_bytes(), **new), "model", new_folder)
-    if has_stream(folder.parent) and (folder / "body.tflite").exists():
+    if has_stream(folder) and body.exists():
         for path in folder.glob("frontend.*"):
             shutil.copy(path, new_folder)
-        micro.write_model(with_head((folder / "body.tflite").read_bytes(), **new), "body", new_folder)
+        micro.write_model(with_head(body.read_bytes(), **new), "body", new_folder)
         settings = settings_of(folder)
         write_sources(new_folder, settings["kColumnStrideSamples"], settings["kSampleRateHz"], labelling)
 

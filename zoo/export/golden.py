@@ -119,7 +119,7 @@ def _golden_sound(folder, scratch):
 
 def _ways(folder):
     """{way: a function that opens it and gives {stage: `Stage`}}"""
-    of_micro = {"TFLM": partial(_in_tflm, folder / "micro")} if has_stream(folder) else {}
+    of_micro = {"TFLM": partial(_in_tflm, folder / "micro")} if has_stream(folder / "micro") else {}
     return {"Keras": partial(_in_keras, folder), "LiteRT": partial(_in_litert, folder), **of_micro}
 
 

@@ -37,8 +37,8 @@ def settings_of(folder):
 
 
 def has_stream(folder):
-    """Whether micro/ of an exported folder holds a stream, and not one call alone."""
-    return Path(folder, "micro", "settings.h").exists()
+    """Whether a folder micro/ holds a stream, and not one call alone."""
+    return Path(folder, "settings.h").exists()
 
 
 def open_stream(folder, open_file=TFLM):

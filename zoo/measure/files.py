@@ -42,7 +42,7 @@ def open_folder(folder):
     for path in sorted(folder.glob("model*.tflite")):
         model = LiteRT(path, num_threads=2)
         yield Exported({path.name: None}, model.kernels, model.run)
-    if has_stream(folder):
+    if has_stream(folder / "micro"):
         stream = open_stream(folder / "micro")
         names = [f"micro/{path.name}" for path in parts_of(folder / "micro")]
         arenas = dict(zip(names, (stream.frontend.arena_bytes, stream.body.arena_bytes)))

@@ -42,7 +42,7 @@ def measure(folder, provenance, judging, test, validation, calibration, world=No
 
 def _micro_figures(folder, model, seam, calibration, judging, test):
     """What is told of micro/'s stream; nothing, where there is none."""
-    if not has_stream(folder):
+    if not has_stream(folder / "micro"):
         return {"tflm_bytes_unlike_litert_reference": None, "front_end_decisions": None, "stream": None}
     front, _ = assembly.cut(*assembly.parts(model), seam)
     return {
