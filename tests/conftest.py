@@ -160,6 +160,7 @@ def refused(capfd, without_bars):
         printed, told = capfd.readouterr()
         lines = without_bars(told)
         assert stopped.value.code == 2 and printed == "" and told.endswith("\n") and len(lines) == 1, told
+        assert lines[0].startswith("python -m "), told  # which command it is that refuses
         return lines[0]
 
     return refuse
