@@ -128,8 +128,9 @@ def is_finished(folder, task):
     Raises: ZooError where the same command made the folder of others.
     """
     told = inputs(task)
-    refuse_another(folder, task.args, **told)
     is_finished = distribution.of_chief(int(is_exported(folder, task.args, **told)), distribution.strategy())
     if is_finished:
         print(f"{folder}: finished before by this command; --overwrite makes it again")
+    else:
+        refuse_another(folder, task.args, **told)
     return is_finished
